@@ -1,4 +1,4 @@
-"""Minimal sufficient representations: which variables a network needs, which combinations of them, how much of itself.
+"""Minimal sufficient representations: variables that a network needs, their combinations, its size.
 
 Begin with `DeepInRegressor`, `DeepInClassifier` or `DeepInCox`, ask `deepin_report` what was found and `test_variables`
 (on an estimator that isn't fitted yet) whether it is there. `DeepInPenalty` and `prune_mlp` serve networks of one's own.
@@ -7,7 +7,8 @@ Example:
     >>> import torch
     >>> from deepwright.interpret import DeepInRegressor
     >>> x = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
-    >>> found = DeepInRegressor(max_dim=3, hidden=(16,), epochs=20, lambdas=(0.2, 0.6)).fit(x, (x[:, 0] + x[:, 1]).sin())
+    >>> y = (x[:, 0] + x[:, 1]).sin()
+    >>> found = DeepInRegressor(max_dim=3, hidden=(16,), epochs=20, lambdas=(0.2, 0.6)).fit(x, y)
     >>> found.selected_, found.dim_
     ([0, 1], 1)
 """

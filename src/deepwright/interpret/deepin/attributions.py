@@ -1,4 +1,4 @@
-"""What explains a network after the fact, for comparison: integrated gradients, permutation SHAP, and how far to trust them."""
+"""Explanations after the fact, for comparison: integrated gradients and permutation SHAP, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def permutation_shap(
 ) -> Float[Tensor, "rows variables"]:
     """Shapley values by walks through orders of the variables and back (antithetic), from rows of a background.
 
-    Each walk replaces a background row's values by the row's own, one variable after another; what the output gains at a
-    step is the variable's. They sum to f(x) less the mean output of the background rows that were drawn.
+    Each walk replaces a background row's values by the row's own, one variable after another; what the output gains at
+    a step is the variable's. They sum to f(x) less the mean output of the background rows that were drawn.
 
     Args:
         model: (n, p) -> (n,) or (n, 1).
@@ -82,7 +82,8 @@ def deletion_curve(
 ) -> Tensor:
     """(p + 1,) mean squared errors as variables are taken away (or put back), the most important first.
 
-    What is taken away is set to `fill`, which is off the data where variables hang together: read it beside a planted truth.
+    What is taken away is set to `fill`, which is off the data where variables hang together: read it beside a planted
+    truth.
 
     Args:
         model: (n, p) -> (n,) or (n, 1).

@@ -7,12 +7,12 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -32,14 +32,13 @@ _FOLDS, _FEW = 5, 1000
 _HELD = 0.2
 
 
-class DeepIn(BaseEstimator, ABC):
-    """What the estimators share; use one of them."""
+class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+    """What the three estimators share; use one of them.
 
-    DOCUMENTED: ClassVar[
-        str
-    ] = """f(x) = g(B^T x): rows of B are variables, its columns the dimensions of the representation, g is a ReLU network.
-    A path of group penalties makes rows, columns and hidden units exactly zero; each structure that it passes is refitted
-    without penalty, and the smallest one is taken that held rows don't find worse by more than a standard error.
+    f(x) = g(B^T x): rows of B are variables, its columns the dimensions of the representation, g is a ReLU
+    network. A path of group penalties makes rows, columns and hidden units exactly zero; each structure that it passes
+    is refitted without penalty, the chosen one also with fewer directions and fewer variables, and the smallest one is
+    taken that held rows don't find worse by more than a standard error.
 
     Args:
         max_dim: D, columns of B; a `dim_` equal to it is at the cap (`at_cap_`).
@@ -47,8 +46,8 @@ class DeepIn(BaseEstimator, ABC):
         lambdas: rising values of the penalty, in units of Adam's normalised steps; "auto" finds their range.
         groups: variables that are selected together: a label a column, or lists of columns.
         gamma: exponent of the adaptive weights.
-        criterion: "val" (validation rows, a fifth of the rows where none are given), "cv" (five folds), "ebic", or "auto":
-            validation rows where they are given or there are 1,000 rows, else folds.
+        criterion: "val" (validation rows, a fifth of the rows where none are given), "cv" (five folds), "ebic", or
+            "auto": validation rows where they are given or there are 1,000 rows, else folds.
         one_se: the smallest structure within a standard error of the best, or the best.
         epochs: of the pilot and of a refit; a stage of the path has half of them.
         batch_size: rows a step; fewer where an epoch would have less than eight steps.
@@ -76,7 +75,8 @@ class DeepIn(BaseEstimator, ABC):
         dropped_: columns that are constant in the training rows.
 
     Raises:
-        InputError: options that make no sense; tables with NaN, text or categories."""
+        InputError: options that make no sense; tables with NaN, text or categories.
+    """
 
     _kind = "numbers"
     _center = False
@@ -319,6 +319,10 @@ class DeepIn(BaseEstimator, ABC):
         check_is_fitted(self, "module_")
         with torch.no_grad():
             return np.asarray(self.module_.representation(torch.from_numpy(self._read(X))).numpy())
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.dim_
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there's a network."""

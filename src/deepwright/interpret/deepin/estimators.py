@@ -19,9 +19,7 @@ from deepwright.interpret.deepin.tables import survival_target
 
 
 class DeepInRegressor(RegressorMixin, DeepIn):
-    __doc__ = f"""The smallest network that predicts numbers as well: which variables, which combinations, how much of it.
-
-    {DeepIn.DOCUMENTED}
+    """The smallest network that predicts numbers as well. Options and attributes are those of `DeepIn`.
 
     Example:
         >>> import torch
@@ -70,10 +68,12 @@ class DeepInRegressor(RegressorMixin, DeepIn):
 
 
 class DeepInClassifier(ClassifierMixin, DeepIn):
-    __doc__ = f"""The smallest network that tells classes apart as well.
+    """The smallest network that tells classes apart as well. Options and attributes are those of `DeepIn`, and these.
 
-    {DeepIn.DOCUMENTED}
+    Args:
         class_weight: "balanced", or class -> weight; None counts each row alike.
+
+    Attributes:
         classes_: the labels, in order.
     """
 
@@ -178,12 +178,10 @@ class DeepInClassifier(ClassifierMixin, DeepIn):
 
 
 class DeepInCox(DeepIn):
-    __doc__ = f"""The smallest network for the risk of an event, by Cox's partial likelihood.
+    """The smallest network for the risk of an event, by Cox's partial likelihood.
 
     `y` is a structured array with one bool field (whether there was an event) and one of numbers (when), or (n, 2) with
-    time and event in this order, or (n,) times that all end in an event.
-
-    {DeepIn.DOCUMENTED}
+    time and event in this order, or (n,) times that all end in an event. Options and attributes are those of `DeepIn`.
     """
 
     _kind = "survival"

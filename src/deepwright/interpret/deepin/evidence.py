@@ -17,10 +17,10 @@ _LOW, _HIGH = 1e-15, 0.99
 
 
 def one_split(without: Tensor, full: Tensor, rho: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Statistics and p-values of `loss without - loss with`, to which noise is added that keeps its variance from vanishing.
+    """Statistics and p-values of `loss without - loss with`, with noise that keeps its variance from vanishing.
 
-    Under the null hypothesis mean and variance of the difference both vanish, so that a plain t-test has no meaning; noise
-    of rho times the spread of the full network's losses gives the statistic a law.
+    Under the null hypothesis mean and variance of the difference both vanish, so that a plain t-test has no meaning;
+    noise of rho times the spread of the full network's losses gives the statistic a law.
 
     Args:
         without: (K, m) losses of the networks without something.

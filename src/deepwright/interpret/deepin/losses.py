@@ -87,8 +87,8 @@ class CrossEntropy(RowLoss):
 class CoxPartial(RowLoss):
     """Minus the logarithm of Cox's partial likelihood (Breslow's for ties); targets (K, n, 2): time, event.
 
-    Rows without an event have a loss of 0, those with one are divided by the share of events, so that the mean is a loss
-    an event. The risk set of a row is all rows given that last as long: a batch stands for the whole.
+    Rows without an event have a loss of 0, those with one are divided by the share of events, so that the mean is a
+    loss an event. The risk set of a row is all rows given that last as long: a batch stands for the whole.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class CoxPartial(RowLoss):
         """An event's risk against that of all who were still there."""
         risk = out.squeeze(2)
         time, event = y[..., 0].expand_as(risk), y[..., 1].expand_as(risk)
-        order = time.argsort(1, descending=True, stable=True)
+        order = time.argsort(dim=1, descending=True, stable=True)
         ordered = time.gather(1, order)
         reached = risk.gather(1, order).logcumsumexp(1)
         last = torch.searchsorted(-ordered.contiguous(), -ordered.contiguous(), right=True) - 1  # ties: all of them

@@ -23,12 +23,13 @@ Network = TypeVar("Network", bound=nn.Module)
 def prune_mlp(module: Network) -> Network:
     """The same outputs from fewer hidden units.
 
-    A unit whose outgoing weights are zero is dropped; one whose incoming weights are zero is a constant, which goes into
-    the next bias. Zeros must be exact: what is only small is kept. The inputs stay as they are, so that the new network
-    can stand in the old one's place.
+    A unit whose outgoing weights are zero is dropped; one whose incoming weights are zero is a constant, which goes
+    into the next bias. Zeros must be exact: what is only small is kept. The inputs stay as they are, so that the new
+    network can stand in the old one's place.
 
     Args:
-        module: an `nn.Sequential` of linear layers and activations that work number by number, or a `RepresentationNet`.
+        module: an `nn.Sequential` of linear layers and activations that work number by number, or a
+            `RepresentationNet`.
 
     Returns:
         A new network; the old one is left as found.

@@ -60,8 +60,8 @@ def split(est: DeepIn, X: Any, y: Any, n_splits: int, select: bool, seed: int) -
     """Random splits, and the variables and dimensions of each: selected on its rows for estimation only.
 
     Args:
-        est: an estimator; one that isn't fitted is fitted to each split's rows for estimation, one that is must not have
-            seen any of these rows, and its selection holds for all splits.
+        est: an estimator; one that isn't fitted is fitted to each split's rows for estimation, one that is must not
+            have seen any of these rows, and its selection holds for all splits.
         X: (n, p).
         y: targets.
         n_splits: how many.

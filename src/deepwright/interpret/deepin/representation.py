@@ -14,7 +14,7 @@ from deepwright.core.requirements import require_whole
 
 
 class RepresentationLayer(nn.Module):
-    """A linear map without bias or activation: its rows are variables, its columns the dimensions of the representation.
+    """A linear map without bias or activation: rows are variables, columns the dimensions of the representation.
 
     Args:
         variables: p, numbers in.

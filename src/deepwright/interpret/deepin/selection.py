@@ -258,8 +258,8 @@ def trimmed(problem: Problem, folds: Folds, stack: Stack) -> list[Stack]:
 def fewer(problem: Problem, folds: Folds, stack: Stack) -> list[Stack]:
     """One structure with its 1, 2, ... variables (or groups) in whose direction outputs change most.
 
-    The adaptive weights are a pilot's, and a pilot that overfits holds many variables alike: what the path then keeps is
-    put in order by the gradients of the structure that was chosen.
+    The adaptive weights are a pilot's, and a pilot that overfits holds many variables alike: what the path then keeps
+    is put in order by the gradients of the structure that was chosen.
 
     Args:
         problem: what is fitted.

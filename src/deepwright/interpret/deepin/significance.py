@@ -147,8 +147,8 @@ def test_dimension(
         seed: of splits and noise.
 
     Returns:
-        A row each d tested: `dimension`, `effect`, `low`, `high`, `stat`, `p`, `rejected`; the last one isn't rejected, or
-        is at the cap.
+        A row each d tested: `dimension`, `effect`, `low`, `high`, `stat`, `p`, `rejected`; the last one isn't rejected,
+        or is at the cap.
     """
     require_whole(1, n_splits=n_splits)
     require_within(0, 1, alpha=alpha)

@@ -128,7 +128,7 @@ def survival_target(y: Any) -> np.ndarray:
     array = np.asarray(y)
     if array.dtype.names:
         fields = array.dtype.names
-        event = [f for f in fields if array.dtype[f] == bool]
+        event = [f for f in fields if array.dtype[f].kind == "b"]
         time = [f for f in fields if f not in event]
         if len(event) != 1 or len(time) != 1:
             given = f"fields {', '.join(fields)}"

@@ -1,4 +1,4 @@
-"""The loop that fits a stack: many small networks at once, on rows of their own, each step followed by its proximal map.
+"""The loop that fits a stack: many small networks at once, each on its rows, each step followed by its proximal map.
 
 `core.fit` fits one network of any size; here hundreds of tiny ones share every kernel, which is what makes refits and
 tests affordable, so that the loop is this file's own.

@@ -1,4 +1,4 @@
-"""DeepIn: does it find which variables and directions there are, do its tests keep their level, and what does that cost?"""
+"""DeepIn: does it find the variables and directions that there are, and do its tests keep their level?"""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ WAYS = {
 }
 EPOCHS, BLOCKS, TABLES = 40, 8, 25
 LIMITS = (
-    "The construction is ours: of the paper only the abstract and the first page were read; none of its tables is repeated.",
-    "Simulations have 50 independent normal columns, 2,000 training and 500 validation rows and noise of 0.5: no correlated "
-    "columns, no other signal-to-noise, no more columns than rows.",
+    "The construction is ours: of the paper only the abstract and the first page were read; none of its tables is "
+    "repeated.",
+    "Simulations have 50 independent normal columns, 2,000 training and 500 validation rows and noise of 0.5: no "
+    "correlated columns, no other signal-to-noise, no more columns than rows.",
     "One real table, of 442 rows; no biomedical and no picture benchmark of the paper's.",
     "LassoNet isn't an arm: it is timed and judged in `benchmarks/deepin.py`, in an environment of its own.",
-    "Tests of a variable are judged without selection before them, one split a table, at one size of table and network, for "
-    "three variables; p-values of several splits and of the dimension are not judged here.",
+    "Tests of a variable are judged without selection before them, one split a table, at one size of table and "
+    "network, for three variables; p-values of several splits and of the dimension are not judged here.",
     "Networks of two layers of 64; the tuned one was tuned over nine settings of decay and dropout, not over its size.",
     "Classification and survival are in the library, and no part of this study.",
 )

@@ -84,8 +84,8 @@ def _nothing(found: Found) -> list[Claim]:
             n=len(four),
             basis=_COUNTED,
         ).because(
-            "One direction, the sum of the ten, leaves less error than any network of more that 2,000 rows can fit: what is "
-            "chosen is what predicts best, not what is sufficient.",
+            "One direction, the sum of the ten, leaves less error than any network of more that 2,000 rows can fit: "
+            "what is chosen is what predicts best, not what is sufficient.",
             ERRORS,
         ),
         Claim.at_most(
@@ -123,7 +123,8 @@ def _tested(found: Found) -> list[Claim]:
             basis=basis,
         ).because("Training fails on some tables.", TESTS),
         Claim.at_least(
-            "tests, rho 0.1: a null variable's rejections at 5 % with independent refits less those with common numbers",
+            "tests, rho 0.1: a null variable's rejections at 5 % with independent refits less those with common "
+            "numbers",
             [
                 _share(b, "x5, rho 0.1") - _share(a, "x5, rho 0.1")
                 for a, b in zip(found.tests["common"], found.tests["independent"], strict=True)
