@@ -1,9 +1,9 @@
 """Digits with a colour that goes with the label, and a watermark that tells the environment: cues of known reliability.
 
-The label is whether the digit is 5 or more, flipped with a probability. The environment e is 1 with another; the colour is
-the label where e = 1 and its contrary where e = 0, so that colour alone is wrong (or right) in a known share, and colour
-with the environment is always right. A watermark, some bits in the right-most column, is drawn from a bank of patterns
-that the two environments don't share: who knows the bank knows e.
+The label is whether the digit is 5 or more, flipped with a probability. The environment e is 1 with another; the
+colour is the label where e = 1 and its contrary where e = 0, so that colour alone is wrong (or right) in a known share,
+and colour with the environment is always right. A watermark, some bits in the right-most column, is drawn from a bank
+of patterns that the two environments don't share: who knows the bank knows e.
 
 Source: "A Compression Perspective on Simplicity Bias", arXiv 2603.25839.
 """
@@ -99,7 +99,7 @@ class WatermarkedColouredDigits:
 
     @property
     def attributes(self) -> dict[str, Tensor]:
-        """(n,) label, environment, colour and digit, and the (n, bits) watermark: targets, and inputs of other tasks."""
+        """(n,) label, environment, colour and digit, and the (n, bits) watermark: targets or inputs of other tasks."""
         return dict(self._made)  # type: ignore[attr-defined]
 
     @property
@@ -162,7 +162,9 @@ class WatermarkedColouredDigits:
         """
         place = self.images.device
         own = torch.arange(len(self), device=place) if rows is None else rows.to(place)
-        colours, pictures, marks = (own if donors is None else donors.to(place) for donors in (colour, digit, watermark))
+        colours, pictures, marks = (
+            own if donors is None else donors.to(place) for donors in (colour, digit, watermark)
+        )
         made = self.attributes
         grey = _resized(self.images[pictures].float() / 255, self.size)
         channel = F.one_hot(made["colour"][colours], self.channels).to(grey)

@@ -1,8 +1,9 @@
 """What a feature costs in bits, and from how many samples on it pays: simplicity bias as compression.
 
-A feature is learnt when its description cost plus N times the loss that it leaves is the smallest. `loss_curve` measures
-both: the area above the last loss is the cost, the last loss on the original data the slope. Begin with `SwitchStudy` on
-views in which one feature alone tells the label, or with `table_vs_shortcut`, where every length is known.
+A feature is learnt when its description cost plus N times the loss that it leaves is the smallest. `loss_curve`
+measures both: the area above the last loss is the cost, the last loss on the original data the slope. Begin with
+`SwitchStudy` on views in which one feature alone tells the label, or with `table_vs_shortcut`, where every length is
+known.
 
 Source: "A Compression Perspective on Simplicity Bias", arXiv 2603.25839.
 """

@@ -1,7 +1,8 @@
 """The code that could really be sent: blocks of labels, each under a model of all blocks before it.
 
-The area above a loss curve estimates what a model costs; this is the length of an actual code. The first block is sent at
-log2 C bits a label, and whatever a model needs for stopping, calibration or caution is cut from what was sent already.
+The area above a loss curve estimates what a model costs; this is the length of an actual code. The first block is sent
+at log2 C bits a label, and whatever a model needs for stopping, calibration or caution is cut from what was sent
+already.
 
 Source: L. Blier and Y. Ollivier, "The description length of deep learning models", 2018 (arXiv 1802.07044).
 """

@@ -136,7 +136,9 @@ class LossCurve:
         Args:
             test: which test set.
         """
-        return np.nanmean(self.accuracy[self._test(test)], 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # not known of curves that were given as losses
+            return np.nanmean(self.accuracy[self._test(test)], 0)  # type: ignore[no-any-return]
 
     def resampled(self, rows: np.ndarray) -> LossCurve:
         """The curve of some runs, a run as often as it is named.
@@ -276,7 +278,9 @@ class LossCurve:
             test: which test set.
             seed: of the resamples.
         """
-        drawn = [self.resampled(rows).cost(cut, unit=unit, test=test).value for rows in run_draws(self, bootstrap, seed)]
+        drawn = [
+            self.resampled(rows).cost(cut, unit=unit, test=test).value for rows in run_draws(self, bootstrap, seed)
+        ]
         return percentile_interval(self.cost(cut, unit=unit, test=test).value, drawn)
 
     def table(self) -> Table:
@@ -336,7 +340,7 @@ def run_draws(curve: LossCurve, bootstrap: int, seed: int) -> list[np.ndarray]:
     return [row for row in rows if not missing[row].all(0).any()] if missing.any() else list(rows)
 
 
-def percentile_interval(value: float, drawn: Sequence[float]) -> Interval:
+def percentile_interval(value: float, drawn: Sequence[float] | np.ndarray) -> Interval:
     """A value with the 95 % percentiles of its resamples, widened to hold it; infinite ends where there are none.
 
     Args:

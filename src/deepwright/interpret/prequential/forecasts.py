@@ -1,4 +1,4 @@
-"""From how many samples on the dearer feature pays, as costs and slopes foretell it, and where reliance really crosses."""
+"""From how many samples on the dearer feature pays, as costs and slopes foretell it, and as reliance shows it."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def forecast_switch(
     rows = run_draws(first, bootstrap, seed)
     drawn = np.array([[read(curve.resampled(r)) for curve in (first, second)] for r in rows]).reshape(-1, 2, 2)
     order = [0, 1] if tuple(points[0]) <= tuple(points[1]) else [1, 0]
-    features = [Feature(names[i], *(percentile_interval(points[i, k], drawn[:, i, k]) for k in (0, 1))) for i in order]
+    features = [
+        Feature(names[i], *(percentile_interval(float(points[i, k]), drawn[:, i, k]) for k in (0, 1))) for i in order
+    ]
     value = float(_crossing(points[order][None])[0])
     samples = _with_ends(value, _crossing(drawn[:, order]))
     return SwitchForecast(features[0], features[1], samples, _verdict(samples), float(first.sizes[-1]))

@@ -87,7 +87,7 @@ def tabulated(
     require_whole(2, classes=classes)
     cell = torch.zeros_like(y)
     for a, count in zip([*attributes, y], [*values, classes]):
-        if len(a) != len(y) or (len(a) and not (0 <= int(a.min()) and int(a.max()) < count)):
+        if len(a) != len(y) or (len(a) and not (int(a.min()) >= 0 and int(a.max()) < count)):
             raise InputError("values of an attribute", given=f"{len(a)} of them", expected=f"{len(y)} below {count}")
         cell = cell * count + a
     counts = torch.bincount(cell, minlength=math.prod([*values, classes])).double() + prior

@@ -1,7 +1,7 @@
 """What can be charged by the label: anything that is fitted on a prefix and gives probabilities of what comes next.
 
-`TorchLearner` and `SklearnLearner` adapt networks and estimators; `KTEstimator` and `TableLearner` are Bayesian learners
-whose code lengths are known in closed form, `UniformLearner` the one that knows nothing.
+`TorchLearner` and `SklearnLearner` adapt networks and estimators; `KTEstimator` and `TableLearner` are Bayesian
+learners whose code lengths are known in closed form, `UniformLearner` the one that knows nothing.
 """
 
 from __future__ import annotations
@@ -309,6 +309,6 @@ def _rows(x: Tensor) -> np.ndarray:
 
 
 def _require_classes(y: Tensor, classes: int) -> None:
-    if y.is_floating_point() or (len(y) and not (0 <= int(y.min()) and int(y.max()) < classes)):
+    if y.is_floating_point() or (len(y) and not (int(y.min()) >= 0 and int(y.max()) < classes)):
         given = y.dtype if y.is_floating_point() else f"{int(y.min())} to {int(y.max())}"
         raise InputError("labels", given=given, expected=f"whole numbers from 0 to {classes - 1}")

@@ -187,7 +187,11 @@ def _found(losses: Any, right: Any, read: Any, clamped: int) -> dict[str, Any]:
 
 
 def _curve(
-    found: Sequence[dict[str, Any]], groups: Sequence[list[Cell]], sizes: Sequence[int], runs: int, attributes: list[str]
+    found: Sequence[dict[str, Any]],
+    groups: Sequence[list[Cell]],
+    sizes: Sequence[int],
+    runs: int,
+    attributes: list[str],
 ) -> LossCurve:
     """The trials' results, each in its place."""
     tests = tuple(found[0]["loss"])

@@ -1,4 +1,4 @@
-"""The training of one stack: rounds of steps, a look at the validation samples after each, masks for who has stopped."""
+"""The training of one stack: rounds of steps, a look at validation samples after each, masks for who has stopped."""
 
 from __future__ import annotations
 

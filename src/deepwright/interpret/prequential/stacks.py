@@ -9,7 +9,6 @@ check. What a network becomes depends on its own start, seed and prefix, and not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

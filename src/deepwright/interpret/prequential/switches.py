@@ -55,7 +55,9 @@ class SwitchReport:
         end = CALIBRATED if calibrated else ""
         return {"own": OWN + end, "original": ORIGINAL + end}
 
-    def forecast(self, first: str, second: str, cut: str | None = "settled", calibrated: bool = False) -> SwitchForecast:
+    def forecast(
+        self, first: str, second: str, cut: str | None = "settled", calibrated: bool = False
+    ) -> SwitchForecast:
         """From how many samples on the dearer of two features pays.
 
         Args:
@@ -77,7 +79,9 @@ class SwitchReport:
         drops = self.learned.reliance
         return observed_switch(self.learned.sizes, drops[cheap], drops[dear], seed=self.seed)
 
-    def envelope(self, cut: str | None = "settled", calibrated: bool = False, stopped: int = 0, classes: int = 2) -> Envelope:
+    def envelope(
+        self, cut: str | None = "settled", calibrated: bool = False, stopped: int = 0, classes: int = 2
+    ) -> Envelope:
         """The lowest of all features' lines, of those that stop early if asked, and of memorising.
 
         Args:
