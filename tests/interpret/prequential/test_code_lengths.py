@@ -150,7 +150,7 @@ def test_a_plateau_before_learning_isnt_the_end():
     costs = LossCurve.from_arrays(sizes, loss).costs()
     assert (costs["authors"].value, costs["authors"].size) == (0.0, 16)
     assert costs["settled"].size == 4096
-    assert costs["settled"].value == costs["none"].value > 300
+    assert costs["settled"].value == costs["none"].value > 250
 
 
 def test_curves_of_several_runs():

@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.fit import adamw, fit
 from deepwright.interpret.prequential import (
     BayesPredictor,
     ColumnAttributes,
@@ -57,7 +56,7 @@ def test_a_stack_trains_each_network_as_it_would_alone():
     train, held = rows(100), rows(60, 1)
     prefixes = [torch.arange(n) for n in (1, 3, 20, 60, 100)]
     networks = make_networks(small, range(5))
-    config = FitConfig(max_steps=60, lr=1e-2, batch_size=16, patience=1, calibrate=True)
+    config = FitConfig(max_steps=120, lr=3e-2, batch_size=16, patience=1, calibrate=True)
     together = train_stack(networks, train, prefixes, held, config, list(range(5)))
     assert len({*together.steps.tolist()}) > 1  # some stop earlier, and leave the stack
     for i in range(5):
@@ -67,12 +66,16 @@ def test_a_stack_trains_each_network_as_it_would_alone():
         assert int(alone.steps) == int(together.steps[i])
 
 
-def test_a_stack_of_whole_batches_is_the_loop_of_the_house():
+def test_a_stack_of_whole_batches_is_a_plain_loop():
     train = rows(16)
     network = make_networks(small, [3])[0]
     config = FitConfig(max_steps=20, lr=1e-2, batch_size=16, weight_decay=0.0)
     stack = train_stack([network], train, [torch.arange(16)], None, config)
-    fit(network, train, epochs=20, batch_size=16, optimizer=adamw(1e-2, 0.0))
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-2, weight_decay=0.0)
+    for _ in range(20):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(train[0]), train[1]).backward()
+        optimizer.step()
     assert torch.allclose(stack.logits(train[0])[0], network(train[0]), atol=1e-5)
 
 
@@ -123,7 +126,7 @@ def test_runs_may_differ_by_size_and_learners_be_of_any_kind():
         lambda s: KTEstimator(relative_to=1), (made.x, made.y), None, {"own": (test.x, test.y)}, [1, 5, 50], [3, 2, 1]
     )
     assert np.isnan(curve.loss[0]).sum() == 3
-    assert curve.mean()[2] < curve.mean()[0]
+    assert 0.3 < curve.mean()[2] < 0.5
     assert curve.mean_accuracy()[2] == pytest.approx(float((test.x[:, 1] == test.y).double().mean()))
 
 

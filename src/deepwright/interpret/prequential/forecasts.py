@@ -121,7 +121,7 @@ def forecast_switch(
         Feature(names[i], *(percentile_interval(float(points[i, k]), drawn[:, i, k]) for k in (0, 1))) for i in order
     ]
     value = float(_crossing(points[order][None])[0])
-    samples = _with_ends(value, _crossing(drawn[:, order]))
+    samples = interval_with_ends(value, _crossing(drawn[:, order]))
     return SwitchForecast(features[0], features[1], samples, _verdict(samples), float(first.sizes[-1]))
 
 
@@ -132,8 +132,13 @@ def _crossing(pairs: np.ndarray) -> np.ndarray:
         return np.where(less > 0, np.maximum(dearer, 0.0) / less, math.inf)
 
 
-def _with_ends(value: float, drawn: np.ndarray) -> Interval:
-    """Percentiles of draws of which some are infinite."""
+def interval_with_ends(value: float, drawn: np.ndarray) -> Interval:
+    """A value with the 95 % percentiles of draws of which some may be infinite; no ends where there are no draws.
+
+    Args:
+        value: of all runs.
+        drawn: of the resamples.
+    """
     if len(drawn) < 2:
         return Interval(value, -math.inf, math.inf)
     low = float(np.quantile(drawn, 0.025, method="lower"))
@@ -171,7 +176,7 @@ def observed_switch(
     crossings = upward_crossings(curve.sizes, curve.mean())
     drawn = [last_crossing(curve.sizes, curve.resampled(rows).mean()) for rows in run_draws(curve, bootstrap, seed)]
     value = last_crossing(curve.sizes, curve.mean())
-    return ObservedSwitch(_with_ends(value, np.array(drawn)), tuple(crossings), float(curve.sizes[-1]))
+    return ObservedSwitch(interval_with_ends(value, np.array(drawn)), tuple(crossings), float(curve.sizes[-1]))
 
 
 def ratio(forecast: SwitchForecast, observed: ObservedSwitch) -> float:

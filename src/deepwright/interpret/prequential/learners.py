@@ -196,8 +196,8 @@ class TableLearner:
         """
         keys = self._keys(x, y)
         labels = torch.cat([self.labels.to(y.device), y.new_full((1,), -1)])[keys.clamp_max(len(self.labels))]
-        sure = torch.where(labels == y, 0.0, -math.inf)
-        return torch.where(labels < 0, -math.log(self.classes), sure).double()
+        sure = torch.zeros(len(y), dtype=torch.float64, device=y.device).masked_fill(labels != y, -math.inf)
+        return sure.masked_fill(labels < 0, -math.log(self.classes))
 
     def _keys(self, x: Tensor, y: Tensor) -> Int64[Tensor, " n"]:
         keys = x[:, self.column].long().to(y.device)
