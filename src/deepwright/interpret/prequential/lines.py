@@ -171,6 +171,17 @@ class Envelope:
         pairs = zip(self._starts[1:], self._on, self._on[1:])
         return [Crossing(n, self.lines[after].at(n), before, after) for n, before, after in pairs]
 
+    def taken_by(self, name: str) -> float:
+        """From how many samples on the lowest lines bear a name for good: infinite where the last one doesn't.
+
+        Args:
+            name: of lines.
+        """
+        others = [k for k, i in enumerate(self._on) if self.lines[i].name != name]
+        if not others:
+            return 0.0
+        return self._starts[others[-1] + 1] if others[-1] + 1 < len(self._on) else math.inf
+
     def predict(self, metric: str, n: float) -> float:
         """What the lowest line at n has of a metric; NaN where it isn't known.
 

@@ -96,7 +96,7 @@ class SwitchReport:
             slope = curve.asymptote(tests["original"])
             lines.append(CompressionLine.of(name, curve.cost(cut, test=tests["own"]), slope, "bits"))
             if stopped:
-                lines += intermediate_lines(curve, f"{name}, stopped", tests["original"], tests["own"], stopped)
+                lines += intermediate_lines(curve, name, tests["original"], tests["own"], stopped)
         return Envelope(lines)
 
     def table(self, cut: str | None = "settled", calibrated: bool = False) -> Table:

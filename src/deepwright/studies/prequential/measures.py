@@ -11,15 +11,28 @@ import numpy as np
 
 from deepwright.core.randomness import derive_seed
 from deepwright.core.statistics import Interval
-from deepwright.interpret import LossCurve, by_accuracy, by_coin, by_crossing, by_separability, by_training_speed
+from deepwright.interpret import (
+    Envelope,
+    LossCurve,
+    by_accuracy,
+    by_coin,
+    by_crossing,
+    by_separability,
+    by_training_speed,
+    intermediate_lines,
+    memorising,
+)
 from deepwright.interpret.prequential.crossings import last_crossing
 from deepwright.interpret.prequential.forecasts import interval_with_ends
 from deepwright.studies.prequential.trials import ORIGINAL, OWN, joined
 
 RESAMPLES = 1000
+_STOPPED = 40  # networks of each feature that stop early
 RULES = {
     "forecast": "code length, raw losses",
     "forecast calibrated": "code length, calibrated losses",
+    "stopped": "code length, also of networks that stop early, raw losses",
+    "stopped calibrated": "code length, also of networks that stop early, calibrated losses",
     "crossing": "where the losses on the original data cross",
     "speed": "where the digit's own loss is halved",
     "coin": "code length, with a coin for the colour",
@@ -78,7 +91,8 @@ def settings_of(
     found: dict[Any, Setting] = {}
     for setting in settings:
         word = f"{setting:g}"
-        curves = [joined([r[name] for r in rows], word) for name in (f"{feature} {word}", "digit", f"learned {word}")]
+        curves = [joined([r[name] for r in rows], word) for name in (f"{feature} {word}", "digit")]
+        curves.append(joined([r[f"learned {word}"] for r in rows]))
         linear = [
             np.array([r.get(name, math.nan) for r in rows]) for name in (f"linear {feature} {word}", "linear digit")
         ]
@@ -104,6 +118,8 @@ def _numbers(
     for word in ("", " calibrated"):
         found[f"forecast{word}"] = _forecast(found, feature, "digit", word)
         found[f"forecast back{word}"] = _forecast(found, "digit", feature, word)
+    for end, word in (("", ""), (", calibrated", " calibrated")):
+        found[f"stopped{word}"] = _stopped({feature: rival, "digit": digit}, end).taken_by("digit")
     found["crossing"] = by_crossing(rival, digit, ORIGINAL)
     found["speed"] = by_training_speed(digit, own=OWN)
     slopes = found[f"slope {feature}"], found["slope digit"]
@@ -112,6 +128,14 @@ def _numbers(
     if not math.isnan(linear_rival):
         found["separability"] = by_separability(linear_rival, linear_digit)
     return found
+
+
+def _stopped(curves: Mapping[str, LossCurve], end: str) -> Envelope:
+    """The envelope of what both features' networks are when they stop early, and of memorising: as published."""
+    lines = [memorising()]
+    for name, curve in curves.items():
+        lines += intermediate_lines(curve, name, ORIGINAL + end, OWN + end, _STOPPED)
+    return Envelope(lines)
 
 
 def _forecast(found: Mapping[str, float], first: str, second: str, word: str) -> float:
