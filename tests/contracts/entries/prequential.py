@@ -1,7 +1,6 @@
 """Calls of prequential codes: networks train where they live, curves are arrays, data come back where they were."""
 
 import torch
-from entries import Entry, normal
 from torch import nn
 
 from deepwright.data import WatermarkedColouredDigits
@@ -23,6 +22,7 @@ from deepwright.interpret import (
     train_stack,
 )
 from deepwright.interpret.prequential.stacks import make_networks
+from entries import Entry, normal
 
 CONFIG = FitConfig(max_steps=10, lr=1e-2, batch_size=8, check_every=5, calibrate=True)
 
@@ -73,7 +73,12 @@ def digits(device):
         images, (torch.arange(12) % 10).to(device), watermark_bits=4, bank_size=2, size=8, spur_prob=0.5
     )
     here = torch.arange(3, device=device)
-    return made.view(["digit"], ["watermark"]), made.codes, made.exchanged("colour", here, here + 1), made.subset(here).y
+    return (
+        made.view(["digit"], ["watermark"]),
+        made.codes,
+        made.exchanged("colour", here, here + 1),
+        made.subset(here).y,
+    )
 
 
 ENTRIES = [

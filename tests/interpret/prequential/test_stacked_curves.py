@@ -267,3 +267,14 @@ def test_a_predictor_of_parts():
         BayesPredictor(table.table).log_prob(sure[:1], y)
     with pytest.raises(InputError, match="values of an attribute"):
         tabulated([a, b + 2], y, [2, 2], 2)
+
+
+def test_labels_and_logits_must_fit():
+    x, y = rows(20)
+    with pytest.raises(InputError, match="labels"):
+        train_stack([small(0)], (x, y + 1), [torch.arange(20)], None)
+    with pytest.raises(InputError, match="two classes or more"):
+        train_stack([nn.Linear(6, 1)], (x, y), [torch.arange(20)], None)
+    stack = train_stack([small(0)], (x, y), [torch.arange(20)], None, FitConfig(max_steps=2))
+    with pytest.raises(InputError, match="labels"):
+        stack.log_probs(x, y + 1)

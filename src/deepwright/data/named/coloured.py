@@ -11,7 +11,7 @@ Source: "A Compression Perspective on Simplicity Bias", arXiv 2603.25839.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -59,6 +59,7 @@ class WatermarkedColouredDigits:
     channels: int = 3
     seed: int = 0
     ids: Int64[Tensor, " n"] | None = None
+    _made: dict[str, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         require_same_length(self.images, self.digits, "images and digits")
@@ -95,12 +96,12 @@ class WatermarkedColouredDigits:
     @property
     def y(self) -> Int64[Tensor, " n"]:
         """(n,) labels: whether the digit is 5 or more, and flips."""
-        return self._made["label"]  # type: ignore[attr-defined, no-any-return]
+        return self._made["label"]
 
     @property
     def attributes(self) -> dict[str, Tensor]:
         """(n,) label, environment, colour and digit, and the (n, bits) watermark: targets or inputs of other tasks."""
-        return dict(self._made)  # type: ignore[attr-defined]
+        return dict(self._made)
 
     @property
     def codes(self) -> Mapping[str, Int64[Tensor, " n"]]:
@@ -126,10 +127,11 @@ class WatermarkedColouredDigits:
         return (numbers[:, None] >> torch.arange(bits) & 1).view(2, self.bank_size, bits)
 
     def _attributes(self) -> dict[str, Tensor]:
-        assert self.ids is not None
+        ids = self.ids
+        assert ids is not None
 
         def below(name: str, p: float) -> Tensor:
-            return (Streams(self.seed, self.ids, name).uniform() < p).long()  # type: ignore[arg-type]
+            return (Streams(self.seed, ids, name).uniform() < p).long()
 
         place = self.digits.device
         label = (self.digits.cpu() >= 5).long() ^ below("flips", self.flip_prob)
@@ -137,8 +139,8 @@ class WatermarkedColouredDigits:
         made = {"label": label, "environment": environment, "colour": torch.where(environment == 1, label, 1 - label)}
         mark = torch.zeros(len(self), 0, dtype=torch.long)
         if self.watermark_bits:
-            which = Streams(self.seed, self.ids, "patterns").integers(0, self.bank_size)
-            noise = Streams(self.seed, self.ids, "noise").integers(0, 2, self.watermark_bits)
+            which = Streams(self.seed, ids, "patterns").integers(0, self.bank_size)
+            noise = Streams(self.seed, ids, "noise").integers(0, 2, self.watermark_bits)
             noisy = below("noisy marks", self.env_noisiness).bool()
             mark = torch.where(noisy[:, None], noise, self.banks()[environment, which])
         made |= {"digit": self.digits, "watermark": mark}

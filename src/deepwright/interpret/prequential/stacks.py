@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating, require_labels
 from deepwright.core.randomness import derive_seed, local_rng
 from deepwright.core.requirements import require_network, require_same_length
 from deepwright.interpret.prequential.stacking import FitConfig, Group, Pair, outputs
@@ -78,6 +79,7 @@ def label_log_probs(
         y: classes.
         heat: factor of each network's logits.
     """
+    require_labels(y, logits.shape[2], logits.shape[1])
     z = logits.double() if heat is None else logits.double() * heat.double()[:, None, None]
     return z.log_softmax(2).gather(2, y.to(z.device).expand(len(z), -1)[..., None])[..., 0]
 
@@ -123,6 +125,7 @@ def train_stack(
     require_same_length(networks, seeds, "networks and seeds")
     device = device_of(networks[0])
     x, y = to_model(train[0], networks[0]), train[1].to(device)
+    _check_labels(networks[0], x, y)
     held = None if validation is None else (to_model(validation[0], networks[0]), validation[1].to(device))
     parts, places = [], []
     for members in _groups([len(p) for p in prefixes], config):
@@ -155,6 +158,17 @@ def _check(
         raise InputError("network", given="running statistics (batch norm)", expected="a network without", hint=hint)
     if config.calibrate and validation is None:
         raise InputError("calibrate", given="no validation samples", expected="some, or calibrate=False")
+
+
+@torch.no_grad()
+def _check_labels(network: nn.Module, x: Tensor, y: Tensor) -> None:
+    """Refuse outputs that aren't logits of classes, and labels that none of them is for."""
+    with evaluating(network):
+        out = network(x[:1])
+    if not isinstance(out, Tensor) or out.ndim != 2 or out.shape[1] < 2:
+        given = f"shape {tuple(out.shape)} of one sample" if isinstance(out, Tensor) else type(out).__name__
+        raise InputError("outputs of the network", given=given, expected="(n, classes) logits, two classes or more")
+    require_labels(y, out.shape[1], len(x))
 
 
 def _groups(sizes: Sequence[int], config: FitConfig) -> list[list[int]]:
