@@ -236,7 +236,19 @@ SYSTEMS: tuple[System, ...] = (
         "deepin",
         missing="rho by estimated type-I error, stability paths, the paper's benchmarks",
     ),
-    System("simplicity-bias", "Prequential code lengths and feature switches", "2603.25839", "interpret"),
+    System(
+        "simplicity-bias",
+        "What a feature costs in bits, and from how many samples on a network uses it: prequential code lengths",
+        "2603.25839",
+        "interpret",
+        "prequential",
+        (
+            *("SwitchStudy", "loss_curve", "LossCurve", "CompressionLine", "Envelope", "forecast_switch"),
+            *("online_code_length", "permutation_reliance", "train_stack", "table_vs_shortcut", "KTEstimator"),
+        ),
+        "prequential",
+        missing="readers of EMNIST, the convolutional network, forecasts from small sizes alone",
+    ),
     System("tunnel-effect", "What narrow residual networks cannot represent", "2603.28591", "interpret"),
     System("mindset-vision", "Controlled psychophysics on a vision network", "2404.05290", "interpret"),
     System(

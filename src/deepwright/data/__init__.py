@@ -41,6 +41,7 @@ from deepwright.data.imaging import component_counts, components, distance_to, e
 from deepwright.data.named.anatomy import load_nested_anatomy, make_nested_anatomy, make_tree_scene
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import load_cifar10
+from deepwright.data.named.coloured import WatermarkedColouredDigits
 from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
 from deepwright.data.named.geotiff import RadarScene, read_geotiff
 from deepwright.data.named.glucose import make_glucose_cohort
@@ -79,6 +80,7 @@ __all__ = [
     "Split",
     "SpuriousGaussians",
     "Stream",
+    "WatermarkedColouredDigits",
     "Windows",
     "boxes_ood",
     "class_blends",
