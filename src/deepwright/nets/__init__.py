@@ -28,6 +28,7 @@ from deepwright.nets.doors import (
 )
 from deepwright.nets.efficientnet import EfficientNetLite, pretrained_lite
 from deepwright.nets.loading import is_own, load
+from deepwright.nets.narrow import NarrowResNet
 from deepwright.nets.onnx_files import OnnxNetwork, open_onnx
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
@@ -62,6 +63,7 @@ __all__ = [
     "FinalDetections",
     "FolderCard",
     "HuggingFace",
+    "NarrowResNet",
     "Normalised",
     "OnnxNetwork",
     "Opened",

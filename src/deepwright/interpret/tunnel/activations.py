@@ -22,6 +22,7 @@ class Activation:
         name: the field's.
         function: itself.
         slope: its first derivative, accurate where it is tiny.
+        bend: its second derivative.
         sup: suprema of the absolute values of its first three derivatives; infinite where there is none.
         low: infimum of the first derivative.
         regular: whether the first derivative is positive everywhere, whatever rounding makes of it.
@@ -32,6 +33,7 @@ class Activation:
     name: str
     function: Function
     slope: Function
+    bend: Function
     sup: tuple[float, float, float]
     low: float
     regular: bool
@@ -95,26 +97,54 @@ def _relu_slope(x: Tensor) -> Tensor:
     return (x > 0).to(x)
 
 
+def _tanh_bend(x: Tensor) -> Tensor:
+    return -2 * torch.tanh(x) * _tanh_slope(x)
+
+
+def _sigmoid_bend(x: Tensor) -> Tensor:
+    return -torch.tanh(x / 2) * _sigmoid_slope(x)
+
+
+def _silu_bend(x: Tensor) -> Tensor:
+    return 2 * _sigmoid_slope(x) + x * _sigmoid_bend(x)
+
+
+def _gelu_bend(x: Tensor) -> Tensor:
+    return (2 - x.square()) * torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)
+
+
 _SILU_TURN = 2.3993572805154677  # where x tanh(x/2) = 2
 _BOTTOMS = {"silu": -1.2784645427610738, "gelu": -0.7517915253244567}
 _INF = math.inf
 
-TANH = Activation("tanh", torch.tanh, _tanh_slope, (1.0, 0.76981, 2.00001), 0.0, True, (0.0,))
-SIGMOID = Activation("sigmoid", torch.sigmoid, _sigmoid_slope, (0.25, 0.09623, 0.12501), 0.0, True, (0.0,))
-SOFTPLUS = Activation("softplus", functional.softplus, torch.sigmoid, (1.0, 0.25001, 0.09624), 0.0, True, ())
+TANH = Activation("tanh", torch.tanh, _tanh_slope, _tanh_bend, (1.0, 0.76981, 2.00001), 0.0, True, (0.0,))
+SIGMOID = Activation(
+    "sigmoid", torch.sigmoid, _sigmoid_slope, _sigmoid_bend, (0.25, 0.09623, 0.12501), 0.0, True, (0.0,)
+)
+SOFTPLUS = Activation(
+    "softplus", functional.softplus, torch.sigmoid, _sigmoid_slope, (1.0, 0.25001, 0.09624), 0.0, True, ()
+)
 SILU = Activation(
-    "silu", functional.silu, _silu_slope, (1.09984, 0.50001, 0.3083), -0.09984, False, (-_SILU_TURN, _SILU_TURN)
+    "silu",
+    functional.silu,
+    _silu_slope,
+    _silu_bend,
+    (1.09984, 0.50001, 0.3083),
+    -0.09984,
+    False,
+    (-_SILU_TURN, _SILU_TURN),
 )
 GELU = Activation(
     "gelu",
     functional.gelu,
     _gelu_slope,
+    _gelu_bend,
     (1.12891, 0.79789, 0.7789),
     -0.12891,
     False,
     (-math.sqrt(2), math.sqrt(2)),
 )
-RELU = Activation("relu", functional.relu, _relu_slope, (1.0, _INF, _INF), 0.0, False, (), False)
+RELU = Activation("relu", functional.relu, _relu_slope, torch.zeros_like, (1.0, _INF, _INF), 0.0, False, (), False)
 
 ACTIVATIONS = {a.name: a for a in (TANH, SIGMOID, SOFTPLUS, SILU, GELU, RELU)}
 

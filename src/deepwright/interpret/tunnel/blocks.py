@@ -66,7 +66,9 @@ def find_residual_blocks(model: nn.Module, example: Float[Tensor, "batch ..."]) 
     network = prepared(model)
     found = blocks_of(traced(network, to_model(example, network)))
     if not found:
-        warnings.warn("no addition of two branches in this network: it has no residual blocks", UserWarning, stacklevel=2)
+        warnings.warn(
+            "no addition of two branches in this network: it has no residual blocks", UserWarning, stacklevel=2
+        )
     return found
 
 

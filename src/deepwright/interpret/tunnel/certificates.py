@@ -183,7 +183,10 @@ def _block(element: Residual, jacobian: tuple[Tensor, Tensor] | None) -> BlockCe
     if outputs > inputs:
         return BlockCertificate(element.name, "none", -_INF, f"it widens {inputs} features to {outputs} (augmented)")
     lipschitz = chain_upper(element.branch)
-    tried = [("skip", skip_smallest(element) - lipschitz), ("residual", chain_lower(element.branch) - _skip_norm(element))]
+    tried = [
+        ("skip", skip_smallest(element) - lipschitz),
+        ("residual", chain_lower(element.branch) - _skip_norm(element)),
+    ]
     if jacobian is not None and inputs == outputs <= WIDEST:
         tried.append(("interval", regular_by(*jacobian)))
         tried.append(("skip", skip_smallest(element) - _branch_norm(element, jacobian)))

@@ -231,8 +231,10 @@ def traced(model: nn.Module, example: Float[Tensor, "batch ..."]) -> Graph:
             return Graph(way(model, x), x)
         except InputError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever somebody's Python raises under tracing
-            failures.append(f"{way.__name__[1:]}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        except Exception as error:
+            failures.append(
+                f"{way.__name__[1:]}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
     raise InputError("network can't be traced", given="; ".join(failures)[:400], expected="a traceable one", hint=_HINT)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element, Opaque, Pointwise, Residual
+from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element, Pointwise, Residual
 
 Centres = Float[Tensor, "boxes *shape"]
 _SLACK = 1e-12  # relative to all that enters a sum; float64 loses less in any sum of less than a thousand terms
@@ -19,7 +19,9 @@ Interval = tuple[Tensor, Tensor]
 """Centres and radii."""
 
 
-def enclose(chain: Chain, centre: Float[Tensor, "boxes n"], radius: Float[Tensor, "boxes n"]) -> tuple[Interval, Interval]:
+def enclose(
+    chain: Chain, centre: Float[Tensor, "boxes n"], radius: Float[Tensor, "boxes n"]
+) -> tuple[Interval, Interval]:
     """Values and Jacobians of a chain over boxes.
 
     Args:

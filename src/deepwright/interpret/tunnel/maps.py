@@ -17,7 +17,18 @@ from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.interpret.tunnel.graphs import prepared, traced
-from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element, Opaque, Pointwise, Residual, is_smooth, unknown
+from deepwright.interpret.tunnel.hessians import chain_hessian
+from deepwright.interpret.tunnel.layers import (
+    Affine,
+    Chain,
+    Diagonal,
+    Element,
+    Opaque,
+    Pointwise,
+    Residual,
+    is_smooth,
+    unknown,
+)
 from deepwright.interpret.tunnel.taking_apart import squashed, take_apart
 
 Points = Float[Tensor, "batch n"]
@@ -76,6 +87,8 @@ class ScalarMap:
         Args:
             x: points.
         """
+        if self.chain is not None:
+            return chain_hessian(self.chain, x)
         eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         columns = [torch.func.jvp(self.gradient, (x,), (e.expand_as(x).contiguous(),))[1] for e in eye]
         h = torch.stack(columns, 2)
@@ -215,7 +228,9 @@ def _agree(made: ScalarMap, x: Tensor) -> None:
         raise InputError("network", given="values that its factors don't give", expected="the same", hint="tell us")
 
 
-def as_map(fn: nn.Module | ScalarMap | Callable[[Tensor], Tensor], dimension: int, outputs: Outputs = None) -> ScalarMap:
+def as_map(
+    fn: nn.Module | ScalarMap | Callable[[Tensor], Tensor], dimension: int, outputs: Outputs = None
+) -> ScalarMap:
     """Anything scalar as a map: a network is taken apart where that goes, a function is taken as it is.
 
     Args:

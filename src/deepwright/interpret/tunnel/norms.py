@@ -10,7 +10,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element, Opaque, Pointwise, Residual, skip_factor
+from deepwright.interpret.tunnel.layers import (
+    Affine,
+    Chain,
+    Diagonal,
+    Element,
+    Opaque,
+    Pointwise,
+    Residual,
+    skip_factor,
+)
 
 UP, DOWN = 1 + 1e-6, 1 - 1e-6
 """Bounds are rounded outward by these: more than the arithmetic of any matrix here loses."""

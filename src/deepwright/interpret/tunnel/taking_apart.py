@@ -14,8 +14,47 @@ from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element,
 from deepwright.interpret.tunnel.norms import DENSE, convolution_norm, largest, pooled_norm
 
 ADDS = ("add", "iadd")
-_PASS = ("flatten", "view", "reshape", "contiguous", "dropout", "dropout_", "identity", "clone", "detach", "alias", "to", "_to_copy", "unflatten", "squeeze", "unsqueeze", "size", "_unsafe_view")
-_LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "convolution", "addmm", "avg_pool2d", "adaptive_avg_pool2d", "mean", "sum", "permute", "transpose", "t", "neg", "matmul", "mm", "getitem", "select", "slice", "_adaptive_avg_pool2d")
+_PASS = (
+    "flatten",
+    "view",
+    "reshape",
+    "contiguous",
+    "dropout",
+    "dropout_",
+    "identity",
+    "clone",
+    "detach",
+    "alias",
+    "to",
+    "_to_copy",
+    "unflatten",
+    "squeeze",
+    "unsqueeze",
+    "size",
+    "_unsafe_view",
+)
+_LINEAR = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "convolution",
+    "addmm",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "mean",
+    "sum",
+    "permute",
+    "transpose",
+    "t",
+    "neg",
+    "matmul",
+    "mm",
+    "getitem",
+    "select",
+    "slice",
+    "_adaptive_avg_pool2d",
+)
 _LINEAR_MODULES = (
     nn.Linear,
     nn.Conv1d,
@@ -181,7 +220,19 @@ def _function(node: fx.Node, name: str) -> activations.Activation | None:
 def _is_diagonal(leaf: nn.Module | None, name: str) -> bool:
     if leaf is not None:
         return isinstance(leaf, nn.modules.batchnorm._BatchNorm)
-    return name in ("mul", "imul", "div", "truediv", "itruediv", "neg", "sub", "isub", "batch_norm", "_native_batch_norm_legit_no_training", *ADDS)
+    return name in (
+        "mul",
+        "imul",
+        "div",
+        "truediv",
+        "itruediv",
+        "neg",
+        "sub",
+        "isub",
+        "batch_norm",
+        "_native_batch_norm_legit_no_training",
+        *ADDS,
+    )
 
 
 def _probe(graph: Graph, node: fx.Node, before: fx.Node, x: Tensor) -> Tensor:
@@ -213,7 +264,9 @@ def _affine(graph: Graph, node: fx.Node, before: fx.Node, where: str) -> Element
     leaf, inputs, outputs = graph.leaf(node), _count(graph, before), _count(graph, node)
     if inputs * outputs > DENSE:
         if isinstance(leaf, nn.Conv1d | nn.Conv2d | nn.Conv3d) and leaf.padding_mode == "zeros":
-            return _opaque(graph, node, before, "too large for a matrix", convolution_norm(leaf, graph.shapes[before][1:]))
+            return _opaque(
+                graph, node, before, "too large for a matrix", convolution_norm(leaf, graph.shapes[before][1:])
+            )
         upper = largest(leaf.weight.double()) if isinstance(leaf, nn.Linear) else math.inf
         return _opaque(graph, node, before, "too large for a matrix", upper)
     numbers = _numbers(graph)
