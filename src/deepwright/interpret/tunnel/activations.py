@@ -116,7 +116,9 @@ def _gelu_bend(x: Tensor) -> Tensor:
 _SILU_TURN = 2.3993572805154677  # where x tanh(x/2) = 2
 _BOTTOMS = {"silu": -1.2784645427610738, "gelu": -0.7517915253244567}
 _INF = math.inf
+_OF_SIGMOID, _OF_SOFTPLUS, _OF_SILU = (0.25, 0.09623, 0.12501), (1.0, 0.25001, 0.09624), (1.09984, 0.50001, 0.3083)
 
+# name, function, slope, bend, sup, low, regular, turns
 TANH = Activation("tanh", torch.tanh, _tanh_slope, _tanh_bend, (1.0, 0.76981, 2.00001), 0.0, True, (0.0,))
 SIGMOID = Activation(
     "sigmoid", torch.sigmoid, _sigmoid_slope, _sigmoid_bend, (0.25, 0.09623, 0.12501), 0.0, True, (0.0,)

@@ -28,7 +28,7 @@ def advice(chain: Chain | None, verdict: str, domain: Domain) -> list[str]:
     if not blocks:
         return said
     if all(no_skip(b) for b in blocks):
-        return [*said, "No block has a skip: with skips (1, 1) a block can fold, without them none of this width does."]
+        return [*said, "No block has a skip: with skips of 1 a block can fold, without them none of this width does."]
     ratios = [
         (skip_smallest(b) / chain_upper(b.branch), b.name) for b in blocks if not no_skip(b) and chain_upper(b.branch)
     ]

@@ -101,14 +101,12 @@ class EmbeddingReport:
 
     def table(self) -> Table:
         """Block by block."""
-        rows = [
-            [b.name, b.rule, b.log10_margin if b.log10_margin > -math.inf else None, b.reason]
-            for b in self.certificate.per_block
-        ]
+        rows: list[list[Any]] = []
+        for b in self.certificate.per_block:
+            margin = b.log10_margin if b.log10_margin > -math.inf else None
+            rows.append([b.name, b.rule, margin, b.reason])
         columns = ["factor", "shown by", "log10 of its margin", "in words"]
-        return Table(
-            columns, [list(row) for row in rows], "Whether each factor's Jacobian can be singular on the domain"
-        )
+        return Table(columns, rows, "Whether each factor's Jacobian can be singular on the domain")
 
 
 def audit_embedding(
@@ -186,7 +184,7 @@ def audit_embedding(
         tuple(advice(chain, judged.verdict, domain)),
         tuple(notes),
     )
-    return replace(report, figures=_figures(fn, domain, report, x, y))
+    return replace(report, figures=_figures(fn, domain, report))
 
 
 @dataclass(frozen=True)
@@ -319,9 +317,7 @@ def _witnesses(fn: ScalarMap, domain: Domain, x: Tensor, y: Tensor) -> list[Tunn
     return tunnel_paths(fn, torch.cat(starts), domain, torch.cat(signs)) if starts else []
 
 
-def _figures(
-    fn: ScalarMap, domain: Domain, report: EmbeddingReport, x: Tensor | None, y: Tensor | None
-) -> list[Figure]:
+def _figures(fn: ScalarMap, domain: Domain, report: EmbeddingReport) -> list[Figure]:
     figures = []
     if domain.dimension == 2:
         figures.append(level_sets("What the network says on its domain", [("", fn, report)], domain))

@@ -1,4 +1,4 @@
-"""Bounds of a chain's first three derivatives on a small ball: norms of enclosed Jacobians instead of sums of branches."""
+"""Bounds of a chain's first three derivatives on a small ball, from enclosed Jacobians."""
 
 from __future__ import annotations
 

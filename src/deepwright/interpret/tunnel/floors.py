@@ -18,7 +18,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.interpret.tunnel.components import barriers
-from deepwright.interpret.tunnel.domains import Ball, Domain
+from deepwright.interpret.tunnel.domains import Domain
 
 MOST = 2**24  # points of a grid
 
@@ -61,40 +61,31 @@ def approximation_floor(target: Callable[[Tensor], Tensor], domain: Domain, reso
         raise InputError(
             "resolution", given=f"{resolution} points in {n} dimensions", expected=f"at most {MOST} in all"
         )
-    points, inside = _grid(domain, resolution)
+    points = domain.spread(
+        torch.cartesian_prod(*[torch.linspace(0, 1, resolution, dtype=torch.float64)] * n).view(-1, n)
+    )
     with torch.no_grad():
         found = torch.cat([target(part).reshape(-1) for part in points.split(2**18)])
-    values = found.detach().double().cpu().numpy()
-    if not np.isfinite(values[inside]).all():
+    kept = found.detach().double().cpu().numpy()
+    if not np.isfinite(kept).all():
         raise InputError("target", given="values that aren't finite", expected="finite ones on the domain")
-    starts, neighbours, border = _grid_graph(resolution, n, inside)
-    kept = values[inside]
+    starts, neighbours, border = _grid_graph(resolution, n)
     best = max(((*barriers(s * kept, starts, neighbours, border), s) for s in (1, -1)), key=_climb)
     mse, level = (None, None) if n > 1 else _isotonic(kept)
     if best[1] < 0:
         return Floor(0.0, mse, None, None, level=level)
-    at = points[torch.from_numpy(inside)]
     path = _way_out(best[3] * kept, starts, neighbours, border, best[1], best[2])
-    return Floor(best[0] / 2, mse, at[best[1]], at[torch.from_numpy(path)], best[3], level)
+    return Floor(best[0] / 2, mse, points[best[1]], points[torch.from_numpy(path)], best[3], level)
 
 
 def _climb(found: tuple[float, int, float, int]) -> float:
     return found[0]
 
 
-def _grid(domain: Domain, resolution: int) -> tuple[Tensor, np.ndarray]:
-    low, high = domain.box().ends
-    axes = [torch.linspace(float(a), float(b), resolution, dtype=torch.float64) for a, b in zip(low, high, strict=True)]
-    points = torch.cartesian_prod(*axes).view(-1, len(axes))
-    inside = domain.contains(points, 1e-9 * domain.diameter) if isinstance(domain, Ball) else torch.ones(len(points))
-    return points, inside.bool().numpy()
-
-
-def _grid_graph(resolution: int, n: int, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Neighbours along the axes, and the vertices that lack one: they lie on the border."""
+def _grid_graph(resolution: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Neighbours along the axes of a grid, and its outermost vertices."""
     shape = (resolution,) * n
-    number = np.where(inside, np.cumsum(inside) - 1, -1).reshape(shape)
-    flat = number.reshape(-1)[inside]
+    number = np.arange(resolution**n).reshape(shape)
     columns = []
     for axis in range(n):
         for shift in (1, -1):
@@ -102,11 +93,10 @@ def _grid_graph(resolution: int, n: int, inside: np.ndarray) -> tuple[np.ndarray
             to, of = [slice(None)] * n, [slice(None)] * n
             to[axis], of[axis] = (slice(0, -1), slice(1, None)) if shift == 1 else (slice(1, None), slice(0, -1))
             beside[tuple(to)] = number[tuple(of)]
-            columns.append(beside.reshape(-1)[inside])
+            columns.append(beside.reshape(-1))
     table = np.stack(columns, 1)
     there = table >= 0
     starts = np.concatenate(([0], np.cumsum(there.sum(1))))
-    assert len(flat) == len(table)
     return starts, table[there], ~there.all(1)
 
 
@@ -207,9 +197,9 @@ def approximation_floor_from_samples(
     labels = np.unique(target)
     votes = np.stack([(target[beside[:, :k]] == c).sum(1) + (target == c) for c in labels], 1)
     smooth = labels[votes.argmax(1)]
-    by_class = {int(c): _largest((smooth == c).astype(float), starts, neighbours, border) for c in labels}
+    by_class = {int(c): _enclosed(smooth == c, starts, neighbours, border) for c in labels}
     gone = tuple(int(c) for c in labels if not (smooth == c).any())
-    raw = max(_largest((target == c).astype(float), starts, neighbours, border) for c in labels)
+    raw = max(_enclosed(target == c, starts, neighbours, border) for c in labels)
     kept = {c: floor for c, floor in by_class.items() if c not in gone}
     return SampleFloor(raw, max(kept.values()), share, kept, gone)
 
@@ -226,6 +216,11 @@ def border_of(points: np.ndarray) -> np.ndarray:
     reach = np.concatenate([(part @ centred.T).max(1) for part in np.array_split(unit, max(1, len(points) // 1024))])
     found: np.ndarray = reach <= length * (1 + 1e-12)
     return found
+
+
+def _enclosed(own: np.ndarray, starts: np.ndarray, neighbours: np.ndarray, border: np.ndarray) -> float:
+    """Half of what a class's indicator must fall on the way out of its best enclosed part."""
+    return barriers(-own.astype(float), starts, neighbours, border)[0] / 2
 
 
 def _refuse_twins(points: np.ndarray, target: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The Lipschitz constant of a module: a bound from above for all inputs or on a box, or an estimate from below on data."""
+"""The Lipschitz constant of a module: a bound from above, or an estimate from below."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ from deepwright.interpret.tunnel.taking_apart import squashed, take_apart
 Points = Float[Tensor, "batch n"]
 Values = Float[Tensor, " batch"]
 Outputs = int | tuple[int, int] | None
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ScalarMap:
     chain: Chain | None = None
     smooth: bool | None = None
     notes: tuple[str, ...] = ()
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
 
     def __call__(self, x: Points) -> Values:
         """Values, without gradients of their own."""

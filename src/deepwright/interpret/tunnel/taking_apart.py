@@ -195,9 +195,9 @@ def _unary(graph: Graph, node: fx.Node, before: fx.Node, name: str) -> list[Elem
     leaf, where = graph.leaf(node), label(graph, node)
     if node not in graph.shapes or before not in graph.shapes:
         return [Opaque(where, "it gives no tensor", 0, 0)]
-    if name in _PASS or name.startswith("dropout") or isinstance(leaf, nn.Flatten | nn.Identity | nn.Unflatten):
-        if _count(graph, node) == _count(graph, before):
-            return []
+    passes = name in _PASS or name.startswith("dropout") or isinstance(leaf, nn.Flatten | nn.Identity | nn.Unflatten)
+    if passes and _count(graph, node) == _count(graph, before):
+        return []
     activation = activations.of_module(leaf) if leaf is not None else _function(node, name)
     if activation is not None:
         return [Pointwise(activation, _count(graph, node), where)]
