@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from typing import Any
+
+from torch import nn
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_number, require_whole
@@ -50,8 +51,8 @@ class NarrowBlock(nn.Module):
             layers.append(nn.Linear(width, width))
         self.f = nn.Sequential(*layers)
 
-    def forward(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
-        """The block's output."""
+    def forward(self, x: Any) -> Any:  # tensors, or what stands for them while torch.fx follows
+        """(batch, width) -> (batch, width)."""
         return self.skip * x + self.residual * self.f(x)
 
 
@@ -110,19 +111,17 @@ class NarrowResNet(nn.Module):
         self.output = nn.Linear(width, out_features)
         self.final: nn.Module = nn.Sigmoid() if final == "sigmoid" else nn.Identity()
 
-    def hidden(self, x: Float[Tensor, "batch features"]) -> Float[Tensor, "batch width"]:
-        """What the last block gives.
+    def hidden(self, x: Any) -> Any:
+        """What the last block gives, (batch, width).
 
         Args:
-            x: inputs.
+            x: inputs, (batch, in_features).
         """
-        hidden: Tensor = self.blocks(self.input_activation(self.input(x)))
-        return hidden
+        return self.blocks(self.input_activation(self.input(x)))
 
-    def forward(self, x: Float[Tensor, "batch features"]) -> Float[Tensor, "batch outputs"]:
-        """Logits, values or probabilities."""
-        out: Tensor = self.final(self.output(self.hidden(x)))
-        return out
+    def forward(self, x: Any) -> Any:
+        """Logits, values or probabilities, (batch, out_features)."""
+        return self.final(self.output(self.hidden(x)))
 
 
 def _activation(name: str) -> nn.Module:

@@ -5,6 +5,7 @@ Only `components.py` imports this file, when it is first needed: numba takes a t
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ except ImportError:
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    return numba.njit(cache=True, nogil=True)(function) if numba is not None else function
+    return numba.njit(cache=True, nogil=True)(inspect.unwrap(function)) if numba is not None else function
 
 
 @_compile

@@ -9,7 +9,9 @@ from torch import Tensor
 from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element, Pointwise, Residual, run
 
 Points = Float[Tensor, "batch n"]
-Jacobians = Float[Tensor, "batch width n"]
+Vectors = Float[Tensor, "batch inputs"]
+Tangents = Float[Tensor, "batch inputs n"]
+Jacobians = Float[Tensor, "batch outputs n"]
 
 
 def chain_hessian(chain: Chain, x: Points) -> Float[Tensor, "batch n n"]:
@@ -24,7 +26,7 @@ def chain_hessian(chain: Chain, x: Points) -> Float[Tensor, "batch n n"]:
     return _back(chain, x, eye, x.new_ones(len(x), 1))[1]
 
 
-def jacobian(chain: Chain, x: Points, tangents: Jacobians) -> Jacobians:
+def jacobian(chain: Chain, x: Vectors, tangents: Tangents) -> Jacobians:
     """J T of a chain.
 
     Args:
@@ -38,7 +40,7 @@ def jacobian(chain: Chain, x: Points, tangents: Jacobians) -> Jacobians:
     return tangents
 
 
-def element_jacobian(element: Element, x: Points, tangents: Jacobians) -> Jacobians:
+def element_jacobian(element: Element, x: Vectors, tangents: Tangents) -> Jacobians:
     """J T of one element.
 
     Args:

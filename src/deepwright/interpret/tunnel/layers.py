@@ -16,7 +16,8 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.interpret.tunnel.activations import Activation
 
-Vectors = Float[Tensor, "batch width"]
+Vectors = Float[Tensor, "batch inputs"]
+Images = Float[Tensor, "batch outputs"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Affine:
         """Inputs and outputs."""
         return self.weight.shape[1], self.weight.shape[0]
 
-    def __call__(self, x: Vectors) -> Vectors:
+    def __call__(self, x: Vectors) -> Images:
         """Values."""
         return x @ self.weight.T + self.bias
 
@@ -62,7 +63,7 @@ class Diagonal:
         """Inputs and outputs."""
         return len(self.factor), len(self.factor)
 
-    def __call__(self, x: Vectors) -> Vectors:
+    def __call__(self, x: Vectors) -> Images:
         """Values."""
         return x * self.factor + self.bias
 
@@ -86,7 +87,7 @@ class Pointwise:
         """Inputs and outputs."""
         return self.width, self.width
 
-    def __call__(self, x: Vectors) -> Vectors:
+    def __call__(self, x: Vectors) -> Images:
         """Values."""
         return self.activation.function(x)
 
@@ -136,7 +137,7 @@ class Residual:
         """Inputs and outputs."""
         return self.width, self.branch[-1].widths[1] if self.branch else self.width
 
-    def __call__(self, x: Vectors) -> Vectors:
+    def __call__(self, x: Vectors) -> Images:
         """Values."""
         return run(self.skip, x) + run(self.branch, x)
 
@@ -145,7 +146,7 @@ Element = Affine | Diagonal | Pointwise | Opaque | Residual
 Chain = tuple[Element, ...]
 
 
-def run(chain: Chain, x: Vectors) -> Vectors:
+def run(chain: Chain, x: Vectors) -> Images:
     """Values of a chain.
 
     Args:

@@ -121,7 +121,7 @@ def chain_gradient(chain: Chain, x: Points) -> tuple[Points, Values]:
     return g, size
 
 
-def pull_back(element: Element, x: Points, g: Float[Tensor, "batch o"]) -> Float[Tensor, "batch i"]:
+def pull_back(element: Element, x: Float[Tensor, "batch i"], g: Float[Tensor, "batch o"]) -> Float[Tensor, "batch i"]:
     """J^T g of one element.
 
     Args:

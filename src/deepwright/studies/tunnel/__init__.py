@@ -16,7 +16,8 @@ LIMITS = (
     "Tanh networks of one and two inputs and one output, of up to ten blocks; nothing here was measured on images, on "
     "more inputs, or on networks that somebody uses.",
     "One optimiser at one learning rate and one budget: best accuracies say what a shape allows, not what it reaches.",
-    "The grid that the verdicts are held against is no proof: two critical points in one cell cancel, and it sees none.",
+    "The grid that the verdicts are held against is no proof: two critical points in one cell cancel, and it sees "
+    "none.",
     "A critical point is verified by signs of derivatives that are sampled around it, refined until no turn is above "
     "a quarter of pi, and not by interval arithmetic.",
     "Random networks are those of the specification's regimes; larger weights or more blocks leave more undecided.",

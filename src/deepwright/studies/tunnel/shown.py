@@ -167,9 +167,10 @@ def summary(found: Found) -> str:
     absent = [row for runs in found.plane.values() for row in runs if row["verdict"] == "ABSENT"]
     rows = found.all_random()
     best = max((row["accuracy"] for row in absent), default=float("nan"))
+    trained = sum(map(len, found.plane.values()))
     return (
         f"Of {len(rows)} random networks {counted(rows, 'ABSENT')} are proved to have no critical point, "
         f"{counted(rows, 'PRESENT')} have a verified one and {counted(rows, 'UNDECIDED')} are left undecided. On a "
-        f"disc inside a ring {len(absent)} of {sum(map(len, found.plane.values()))} trained networks are proved unable to "
+        f"disc inside a ring {len(absent)} of {trained} trained networks are proved unable to "
         f"enclose the disc; the best of them still has an accuracy of {best:.3f}."
     )
