@@ -249,7 +249,18 @@ SYSTEMS: tuple[System, ...] = (
         "prequential",
         missing="readers of EMNIST, the convolutional network, forecasts from small sizes alone",
     ),
-    System("tunnel-effect", "What narrow residual networks cannot represent", "2603.28591", "interpret"),
+    System(
+        "tunnel-effect",
+        "What narrow residual networks cannot represent",
+        "2603.28591",
+        "interpret",
+        "tunnel",
+        (
+            *("audit_embedding", "embedding_certificate", "find_critical_points", "winding_number", "tunnel_path"),
+            *("approximation_floor", "find_residual_blocks", "channel_ratios", "lipschitz", "EmbeddingBudget"),
+        ),
+        "tunnel",
+    ),
     System("mindset-vision", "Controlled psychophysics on a vision network", "2404.05290", "interpret"),
     System(
         "padic-dnn",

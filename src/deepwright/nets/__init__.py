@@ -32,6 +32,7 @@ from deepwright.nets.doors import (
 from deepwright.nets.efficientnet import EfficientNetLite, pretrained_lite
 from deepwright.nets.fully_convolutional import FCN, fcn_resnet
 from deepwright.nets.loading import is_own, load
+from deepwright.nets.narrow import NarrowResNet
 from deepwright.nets.onnx_files import OnnxNetwork, open_onnx
 from deepwright.nets.padic import (
     BoundedTanh,
@@ -94,6 +95,7 @@ __all__ = [
     "FolderCard",
     "HierarchicalOperator",
     "HuggingFace",
+    "NarrowResNet",
     "Normalised",
     "OnnxNetwork",
     "Opened",
