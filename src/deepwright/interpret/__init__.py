@@ -5,4 +5,30 @@ Four systems, each a folder of its own: `deepin` (minimal sufficient representat
 networks cannot represent) and `mindset` (controlled psychophysics on a vision network).
 """
 
-__all__: list[str] = []
+from deepwright.interpret.mindset import (
+    PerceptionReport,
+    StimulusDecoder,
+    StimulusSet,
+    as_grey_pixels,
+    as_pixels,
+    audit_perception,
+    classify_stimuli,
+    judge_similarity,
+    list_experiments,
+    make_stimuli,
+    measure_experiment,
+)
+
+__all__ = [
+    "PerceptionReport",
+    "StimulusDecoder",
+    "StimulusSet",
+    "as_grey_pixels",
+    "as_pixels",
+    "audit_perception",
+    "classify_stimuli",
+    "judge_similarity",
+    "list_experiments",
+    "make_stimuli",
+    "measure_experiment",
+]

@@ -236,7 +236,9 @@ class StimulusDecoder:
             raise InputError("bias", given="of a classification", expected="of a regression or of orientations")
         both, learned = set(stimuli.factors.get("Type", np.array([])).tolist()), self._learned
         if stimuli.name == learned[0] and both & learned[1]:
-            raise InputError("stimuli", given=f"{sorted(both & learned[1])}, which were learned from", expected="others")
+            raise InputError(
+                "stimuli", given=f"{sorted(both & learned[1])}, which were learned from", expected="others"
+            )
         larger, smaller, sign = contrast_rows(stimuli, contrast)
         return {
             name: item_bias(read, stimuli.factor(self.target), larger, smaller, sign, self.task)

@@ -48,7 +48,7 @@ class Effect:
             return HUMAN_LIKE
         if self.adjusted < 0.05 and self.mean.high < 0:
             return OPPOSITE
-        return ABSENT if -SMALL <= self.d.low and self.d.high <= SMALL else INCONCLUSIVE
+        return ABSENT if self.d.low >= -SMALL and self.d.high <= SMALL else INCONCLUSIVE
 
 
 def effect_of(items: Float[Tensor, " n"], seed: int = 0, rows: int = 1000) -> Effect:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.interpret.mindset.catalogue import experiment_named
-from deepwright.interpret.mindset.decoder import Readout, contrast_rows, decoded, encoded, item_bias
+from deepwright.interpret.mindset.decoder import Readout, contrast_rows, decoded, encoded, errors, item_bias
 from deepwright.interpret.mindset.distances import pair_distances
 from deepwright.interpret.mindset.effects import Effect, beyond, effect_of, index, refitted_effect, unmeasured
 from deepwright.interpret.mindset.experiment import DECODING, SIMILARITY, Experiment
@@ -34,10 +34,13 @@ class Plan:
         items: of an effect.
         train: pictures that a decoder learns from.
         held_out: pictures that it is scored on.
-        refits: on resampled pictures, for the interval of a decoder's effect.
+        refits: on resampled pictures, for the interval of a decoder's effect; 0 leaves them out, and the interval is
+            then that of one decoder, over items alone.
         size: of the pictures.
         seed: of everything.
         batch_size: pictures a pass.
+        pool: positions a side that a decoder's maps are averaged down to; similarities take whole maps.
+        trivial: whether observers that need no network are measured beside it.
     """
 
     items: int = 60
@@ -47,6 +50,8 @@ class Plan:
     size: int = 224
     seed: int = 0
     batch_size: int = 64
+    pool: int = 1
+    trivial: bool = True
 
 
 @dataclass
@@ -61,6 +66,9 @@ class Measured:
         controlled: of a similarity experiment, layer -> the effect at equal change of pixels.
         shown: a few of the pictures.
         unit: of the effects.
+        readouts: of a decoding experiment, by layer.
+        errors: of its test pictures, layer -> (n,) read-out less truth, in units of the target.
+        tested: factors of those pictures.
     """
 
     experiment: Experiment
@@ -70,6 +78,9 @@ class Measured:
     controlled: dict[str, Effect] = field(default_factory=dict)
     shown: StimulusSet | None = None
     unit: str = ""
+    readouts: dict[str, Readout] = field(default_factory=dict)
+    errors: dict[str, Tensor] = field(default_factory=dict)
+    tested: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def measure_experiment(
@@ -99,9 +110,7 @@ def measure_experiment(
     """
     experiment = experiment_named(name)
     if experiment.contrast is None or experiment.method not in (SIMILARITY, DECODING):
-        raise InputError(
-            "experiment", given=f"{name}, measured by {experiment.method}", expected="one with a contrast"
-        )
+        raise InputError("experiment", given=f"{name}, measured by {experiment.method}", expected="one with a contrast")
     if experiment.method == SIMILARITY:
         return _similarity(model, experiment, layers, plan, preprocess, params)
     return _decoding(model, experiment, layers, plan, preprocess, params)
@@ -120,7 +129,7 @@ def _similarity(
     per_item = 2 if "Side" in str(contrast.larger) or "Top" in str(contrast.larger) else 1
     stimuli = make_stimuli(experiment.name, plan.items * per_item, size=plan.size, seed=plan.seed, **params)
     further, nearer = contrast_pairs(stimuli, contrast)
-    named = [*layers, *([] if PIXELS in layers else [PIXELS])]
+    named = [*layers, *([] if PIXELS in layers else [PIXELS])]  # what is controlled for
     found = pair_distances(
         model,
         stimuli,
@@ -150,14 +159,18 @@ def _decoding(
     contrast = experiment.contrast
     assert contrast is not None
     learned, held, tested = decoding_sets(experiment, plan, params)
-    named = [*layers, *(k for k in (PIXELS, BOX) if k not in layers)]
+    named = [*layers, *(k for k in (PIXELS, BOX) if plan.trivial and k not in layers)]
     seen = [
-        observe(model, part, named, preprocess=preprocess, batch_size=plan.batch_size) for part in (learned, held, tested)
+        observe(model, part, named, preprocess=preprocess, batch_size=plan.batch_size, pool=plan.pool)
+        for part in (learned, held, tested)
     ]
     larger, smaller, sign = contrast_rows(tested, contrast)
     values = [part.factor(experiment.target) for part in (learned, held, tested)]
     unit, words = unit_of(experiment, plan.size)
-    effects, items, r2 = {}, {}, {}
+    effects, items = {}, {}
+    r2: dict[str, float] = {}
+    readouts: dict[str, Readout] = {}
+    wrong: dict[str, Tensor] = {}
     for name in named:
         train, other, test = (part[name] for part in seen)
         try:
@@ -165,18 +178,22 @@ def _decoding(
         except InputError as error:
             effects[name] = unmeasured(str(error), len(larger))
             continue
-        r2[name] = readout.score(other, values[1])["r2"]
+        r2[name], readouts[name] = readout.score(other, values[1])["r2"], readout
+        wrong[name] = errors(readout.predict(test), values[2], experiment.task).cpu()
         items[name] = item_bias(readout.predict(test), values[2], larger, smaller, sign, experiment.task).cpu() / unit
         if not r2[name] >= LEAST_R2:
             reason = f"the read-out's held-out R2 is {r2[name]:.2f}, below {LEAST_R2}: it can't measure"
             effects[name] = unmeasured(reason, len(larger), float(items[name].mean()))
+            continue
+        if plan.refits == 0:
+            effects[name] = effect_of(items[name], plan.seed)
             continue
         drawn = _resampled(len(train), plan.refits, plan.seed).to(train.device)
         again = refitted(readout.ridge, train, encoded(values[0], experiment.task, ()).to(train.device), test, drawn)
         refits = item_bias(decoded(again, experiment.task), values[2], larger, smaller, sign, experiment.task) / unit
         effects[name] = refitted_effect(items[name], refits, plan.seed)
     shown = tested.take(_first_of_each(tested))
-    return Measured(experiment, effects, items, r2, {}, shown, words)
+    return Measured(experiment, effects, items, r2, {}, shown, words, readouts, wrong, tested.factors)
 
 
 def decoding_sets(

@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import nn
 
+from deepwright.core.pictures import Strip, strips
 from deepwright.core.progress import track
 from deepwright.core.results import Cell, Figure, Table
 from deepwright.interpret.mindset.effects import corrected
 from deepwright.interpret.mindset.measuring import Measured, Plan, measure_experiment
 from deepwright.interpret.mindset.observing import FEATURES, Preprocess, chosen_preprocess
 from deepwright.interpret.mindset.stimulus_set import StimulusSet
-from deepwright.core.pictures import Strip, strips
 
 BATTERY = ("muller_lyer_illusion", "ebbinghaus_illusion", "NAP_vs_MP_2D_lines", "emergent_features")
 
@@ -58,7 +58,19 @@ class PerceptionReport:
                     m.experiment.human.words,
                 ]
             )
-        heads = ["experiment", "verdict", "effect", "low", "high", "unit", "p", "R2", "pixels", "bounding box", "people"]
+        heads = [
+            "experiment",
+            "verdict",
+            "effect",
+            "low",
+            "high",
+            "unit",
+            "p",
+            "R2",
+            "pixels",
+            "bounding box",
+            "people",
+        ]
         return Table(heads, rows, f"effects at {self.layer!r}, above 0 as in people; p after Holm's correction")
 
     def sheet(self, each: int = 3) -> Figure:
@@ -122,5 +134,3 @@ def audit_perception(
     adjusted = corrected({m.experiment.name: m.effects[layer] for m in found})
     judged = [replace(m, effects={**m.effects, layer: adjusted[m.experiment.name]}) for m in found]
     return PerceptionReport(judged, layer)
-
-

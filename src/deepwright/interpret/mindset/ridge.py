@@ -83,9 +83,9 @@ def fit_ridge(x: Float[Tensor, "n d"], y: Float[Tensor, "n k"]) -> Ridge:
     along = left.T @ (y - centre)
     rest = ((y - centre).square().sum(0) - along.square().sum(0)).clamp_min(0)
     strengths = _STRENGTHS.to(z.device) * squares.mean()
-    shrunk = squares / (squares + strengths[:, None])
-    left_over = ((1 - shrunk).square() @ along.square() + rest).sum(1)
-    score = left_over / (1 - (1 + shrunk.sum(1)) / n).clamp_min(1e-6).square()
+    left_out = strengths[:, None] / (squares + strengths[:, None])
+    left_over = (left_out.square() @ along.square() + rest).sum(1)
+    score = left_over / (n - 1 - len(squares) + left_out.sum(1)).square()
     best = int(score.argmin())
     filtered = along / (squares + strengths[best])[:, None]
     weight = z.T @ (left @ filtered) if inner is None else vectors @ (filtered * squares.sqrt()[:, None])

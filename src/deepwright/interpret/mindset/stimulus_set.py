@@ -46,7 +46,9 @@ class StimulusSet(Dataset[tuple[Tensor, dict[str, Any]]]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.images, Tensor) or self.images.ndim != 4 or self.images.dtype != torch.uint8:
-            given = f"{self.images.dtype} {tuple(self.images.shape)}" if isinstance(self.images, Tensor) else "no tensor"
+            given = (
+                f"{self.images.dtype} {tuple(self.images.shape)}" if isinstance(self.images, Tensor) else "no tensor"
+            )
             raise InputError("images", given=given, expected="uint8 (N, 3, H, W), 0 to 255")
         for name, values in self.factors.items():
             if len(values) != len(self.images):
