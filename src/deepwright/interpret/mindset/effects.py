@@ -149,14 +149,19 @@ def index(further: Float[Tensor, " n"], nearer: Float[Tensor, " n"]) -> Float[Te
     return torch.where(total > 0, (further - nearer) / total.clamp_min(1e-30), torch.zeros_like(total))
 
 
-def beyond(items: Float[Tensor, " n"], control: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Effects of items at a control of 0: what is left after a straight line through the control is taken off.
+def effect_beyond(items: Float[Tensor, " n"], control: Float[Tensor, " n"], seed: int = 0) -> Effect:
+    """The effect at a control of 0: what a straight line through items' controls leaves there.
 
     Args:
         items: effects.
-        control: the same effects of a trivial observer, as pixel distance.
+        control: the same effects of a trivial observer, as of pixel distances.
+        seed: of the resamples.
     """
+    items, control = items.double().cpu(), control.double().cpu()
+    if float(control.min()) > 0 or float(control.max()) < 0:
+        reason = "the trivial observer shows the effect's sign in all items, so that none shows it at an equal change"
+        return unmeasured(reason, len(items))
     centred = control - control.mean()
     spread = centred.square().sum()
     slope = (centred * items).sum() / spread if float(spread) > 1e-12 else torch.zeros_like(spread)
-    return items - slope * control
+    return effect_of(items - slope * control, seed)

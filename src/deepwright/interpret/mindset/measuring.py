@@ -14,7 +14,7 @@ from deepwright.core.randomness import generator
 from deepwright.interpret.mindset.catalogue import experiment_named
 from deepwright.interpret.mindset.decoder import Readout, contrast_rows, decoded, encoded, errors, item_bias
 from deepwright.interpret.mindset.distances import pair_distances
-from deepwright.interpret.mindset.effects import Effect, beyond, effect_of, index, refitted_effect, unmeasured
+from deepwright.interpret.mindset.effects import Effect, effect_beyond, effect_of, index, refitted_effect, unmeasured
 from deepwright.interpret.mindset.experiment import DECODING, SIMILARITY, Experiment
 from deepwright.interpret.mindset.making import make_stimuli
 from deepwright.interpret.mindset.observing import BOX, FEATURES, PIXELS, Preprocess, observe
@@ -88,7 +88,7 @@ def measure_experiment(
     name: str,
     layers: Sequence[str] = (FEATURES,),
     *,
-    plan: Plan = Plan(),
+    plan: Plan | None = None,
     preprocess: Preprocess | None = None,
     **params: object,
 ) -> Measured:
@@ -101,14 +101,14 @@ def measure_experiment(
         model: any vision network; it is left as found.
         name: of the experiment.
         layers: see `observe`; trivial observers are added.
-        plan: how much.
+        plan: how much; `Plan()` where None.
         preprocess: see `observe`.
         params: of the experiment's generator.
 
     Raises:
         InputError: an experiment without an effect of this kind.
     """
-    experiment = experiment_named(name)
+    experiment, plan = experiment_named(name), plan or Plan()
     if experiment.contrast is None or experiment.method not in (SIMILARITY, DECODING):
         raise InputError("experiment", given=f"{name}, measured by {experiment.method}", expected="one with a contrast")
     if experiment.method == SIMILARITY:
@@ -126,7 +126,8 @@ def _similarity(
 ) -> Measured:
     contrast = experiment.contrast
     assert contrast is not None
-    per_item = 2 if "Side" in str(contrast.larger) or "Top" in str(contrast.larger) else 1
+    assert isinstance(contrast.larger, tuple)
+    per_item = 2 if "Side" in contrast.larger[0] else 1  # pictures 2 k and 2 k + 1 are item k
     stimuli = make_stimuli(experiment.name, plan.items * per_item, size=plan.size, seed=plan.seed, **params)
     further, nearer = contrast_pairs(stimuli, contrast)
     named = [*layers, *([] if PIXELS in layers else [PIXELS])]  # what is controlled for
@@ -143,7 +144,7 @@ def _similarity(
     n = len(further)
     items = {k: index(d[:n].double(), d[n:].double()).cpu() for k, d in found.items()}
     effects = {k: effect_of(v, plan.seed) for k, v in items.items()}
-    rest = {k: effect_of(beyond(v, items[PIXELS]), plan.seed) for k, v in items.items() if k != PIXELS}
+    rest = {k: effect_beyond(v, items[PIXELS], plan.seed) for k, v in items.items() if k != PIXELS}
     shown = stimuli.take(_first_of_each(stimuli))
     return Measured(experiment, effects, items, {}, rest, shown, "(a - b) / (a + b)")
 

@@ -21,7 +21,7 @@ from deepwright.interpret.mindset.stimulus_set import StimulusSet
 Preprocess = Callable[[Tensor], Tensor]
 FEATURES, PIXELS, BOX = "features", "pixels", "bounding box"
 TRIVIAL = (PIXELS, BOX)
-"""Observers that need no network: 32 x 32 pixels, and the rectangle around what differs from the corner pixel."""
+"""Observers that need no network: pixels (32 x 32 where maps are pooled), and the box around what isn't background."""
 _SMALL = 32
 
 
@@ -92,7 +92,7 @@ def observe(
     require_network(model)
     require_whole(1, batch_size=batch_size)
     place = device_of(model)
-    found = {name: _trivial(name, stimuli.images.to(place)) for name in layers if name in TRIVIAL}
+    found = {name: _trivial(name, stimuli.images.to(place), pool) for name in layers if name in TRIVIAL}
     asked = [name for name in layers if name not in TRIVIAL]
     if asked:
         prepare = chosen_preprocess(model, preprocess)
@@ -156,9 +156,10 @@ def _require_visible(x: Tensor, stimuli: StimulusSet) -> None:
         )
 
 
-def _trivial(name: str, images: Tensor) -> Tensor:
+def _trivial(name: str, images: Tensor, pool: int | None) -> Tensor:
     if name == PIXELS:
-        return F.adaptive_avg_pool2d(images.float() / 255, min(_SMALL, images.shape[-1])).flatten(1)
+        small = images.shape[-1] if pool is None else min(_SMALL, images.shape[-1])
+        return F.adaptive_avg_pool2d(images.float() / 255, small).flatten(1)
     lit = (images.float() - images[:, :, :1, :1].float()).abs().amax(1) > 127
     return torch.stack([end for axis in (1, 2) for end in _ends(lit.any(axis))], 1)
 

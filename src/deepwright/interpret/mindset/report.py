@@ -112,7 +112,7 @@ def audit_perception(
     experiments: Sequence[str] = BATTERY,
     *,
     layer: str = FEATURES,
-    plan: Plan = Plan(),
+    plan: Plan | None = None,
 ) -> PerceptionReport:
     """Run experiments on a network and say of each whether it sees as people do.
 
@@ -121,12 +121,12 @@ def audit_perception(
         preprocess: uint8 pictures -> what the network takes; not needed where its own is inside.
         experiments: names; `list_experiments` has them.
         layer: that is judged.
-        plan: how much is measured.
+        plan: how much is measured; `Plan()` where None.
 
     Raises:
         InputError: names that aren't there, no known preprocessing, strokes thinner than a pixel of the network's.
     """
-    prepare = chosen_preprocess(model, preprocess)
+    prepare, plan = chosen_preprocess(model, preprocess), plan or Plan()
     found = [
         measure_experiment(model, name, (layer,), plan=plan, preprocess=prepare)
         for name in track(list(experiments), "experiments")

@@ -16,11 +16,15 @@ _FREE = 1e4  # weight of the constant: as good as no penalty on it
 
 @dataclass(frozen=True)
 class Ridge:
-    """A linear map from standardised features to targets.
+    """A linear map from centred features to targets.
+
+    Features share one scale. Each in its own deviations would blow up those that are 0 for nearly every training
+    picture, as many behind a ReLU are: on 1,000 Müller-Lyer pictures that took the read-out of EfficientNet-Lite0's
+    features from an R2 of 0.72 to below 0 on held-out ones, and made the illusion four times as large.
 
     Attributes:
         mean: (d,) of the training features.
-        scale: (d,) their deviations; 1 where they don't vary.
+        scale: root of the features' mean variance.
         weight: (d, k).
         bias: (k,).
         strength: lambda over the mean squared singular value, as generalised cross-validation chose it.
@@ -28,7 +32,7 @@ class Ridge:
     """
 
     mean: Float[Tensor, " d"]
-    scale: Float[Tensor, " d"]
+    scale: float
     weight: Float[Tensor, "d k"]
     bias: Float[Tensor, " k"]
     strength: float
@@ -40,10 +44,10 @@ class Ridge:
         Args:
             x: features.
         """
-        return self.standardised(x) @ self.weight + self.bias
+        return self.centred(x) @ self.weight + self.bias
 
-    def standardised(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """Features in deviations of the training ones.
+    def centred(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Features about the training mean, in units of `scale`.
 
         Args:
             x: features.
@@ -70,12 +74,10 @@ def fit_ridge(x: Float[Tensor, "n d"], y: Float[Tensor, "n k"]) -> Ridge:
     if len(x) < 3 or len(x) != len(y):
         raise InputError("rows to fit", given=f"{len(x)} and {len(y)}", expected="three or more, as many of each")
     x, y = x.double(), y.double()
-    mean, scale = x.mean(0), x.std(0)
-    varies = scale > 1e-9 * scale.max().clamp_min(1e-300)
-    if not bool(varies.any()):
+    mean, scale = x.mean(0), float(x.var(0).mean().sqrt())
+    if not scale > 1e-9 * float(x.abs().max()):
         raise InputError("features", given="the same for every row", expected="some that vary")
-    scale = scale.where(varies, torch.ones_like(scale))
-    z, centre = ((x - mean) / scale) * varies, y.mean(0)
+    z, centre = (x - mean) / scale, y.mean(0)
     squares, vectors = _decomposed(z)
     n = len(z)
     inner = vectors.T @ (z.T @ (y - centre)) if len(vectors) == z.shape[1] else None
@@ -115,7 +117,7 @@ def refitted(
         tests: features to predict for.
         counts: (r, n) how often each resample holds each row.
     """
-    z, t = ridge.standardised(x), ridge.standardised(tests)
+    z, t = ridge.centred(x), ridge.centred(tests)
     free = _FREE * z.square().sum(1).mean()
     kernel, across = z @ z.T + free, t @ z.T + free
     out = []

@@ -18,6 +18,7 @@ from deepwright.studies.mindset.trials import (
     LAYERS,
     MULLER_LYER,
     NETWORKS,
+    REAL,
     decoding_trial,
     judging_trial,
     plan_of,
@@ -35,8 +36,9 @@ def run(settings: Settings) -> StudyResult:
     grid = [
         spec
         for name in DECODED
+        for kind in NETWORKS
         for spec in cross(
-            seed=seeds if name == MULLER_LYER else seeds[:_FEWER], name=name, kind=list(NETWORKS), quick=quick
+            seed=seeds if (name, kind) == (MULLER_LYER, REAL) else seeds[:_FEWER], name=name, kind=kind, quick=quick
         )
     ]
     decoded = run_grid(decoding_trial, grid, settings, "mindset, illusions")
@@ -63,6 +65,6 @@ def run(settings: Settings) -> StudyResult:
             "layers": list(LAYERS.values()),
             "pictures to learn from": {name: plan.train for name, plan in plans.items()},
             "pixels a side": {name: plan.size for name, plan in plans.items()},
-            "seeds of illusions but Müller-Lyer": len(seeds[:_FEWER]),
+            "seeds of other illusions, and of random weights on Müller-Lyer": len(seeds[:_FEWER]),
         },
     )

@@ -1,4 +1,4 @@
-"""What ran, read by experiment, network and layer: each read-out's layer is chosen on held-out pictures."""
+"""What ran, read by experiment, network and layer: each read-out is judged where held-out pictures are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from deepwright.core.results import Arm
 from deepwright.studies._frame import Runs, mean
-from deepwright.studies.mindset.trials import FEATURES, LAYERS, MULLER_LYER
+from deepwright.studies.mindset.trials import LAYERS
 
 LEAST_R2 = 0.5
 
@@ -39,15 +39,15 @@ class Found:
         return [math.nan if value is None else value for value in found]
 
     def layer(self, name: str, kind: str) -> str:
-        """The layer whose read-out is judged: of Müller-Lyer the features, as fixed beforehand; else the best read.
+        """The layer whose read-out is judged: the deepest that tells the quantity (mean R2 of 0.5); else the best read.
 
         Args:
             name: of the experiment.
             kind: of the network.
         """
-        if name == MULLER_LYER:
-            return FEATURES
-        return max(LAYERS, key=lambda layer: mean(self.r2(name, kind, layer)))
+        told = {layer: mean(self.r2(name, kind, layer)) for layer in LAYERS}
+        readable = [layer for layer, r2 in told.items() if r2 >= LEAST_R2]
+        return readable[-1] if readable else max(told, key=told.__getitem__)
 
     def bias(self, name: str, kind: str, layer: str) -> list[float]:
         """The effect, one a seed; none where the read-out can't measure (mean R2 below 0.5).
@@ -70,19 +70,18 @@ class Found:
             layer: of it, or "pixels".
             what: "effect", or "controlled" for that at an equal change of pixels.
         """
-        return [row[what][layer] for row in self.judged[name, kind]]
+        found = [row[what].get(layer) for row in self.judged[name, kind]]
+        return [math.nan if value is None else value for value in found]
 
     def arms(self) -> list[Arm]:
         """How each read-out's layer was chosen."""
         made = []
         for (name, kind), runs in self.decoded.items():
-            if name == MULLER_LYER:
-                continue
             layer = self.layer(name, kind)
             made.append(
                 Arm(
                     name=f"{kind}, {name}",
-                    rule="largest mean R2",
+                    rule=f"deepest layer with a mean R2 of {LEAST_R2} or more",
                     data="held-out training pictures of the same seeds",
                     budget=f"{len(LAYERS)} layers, one ridge regression each, its strength by generalised "
                     "cross-validation",

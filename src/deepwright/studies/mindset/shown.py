@@ -29,7 +29,7 @@ LIMITS = (
     "One network of ImageNet, EfficientNet-Lite0, beside itself with random weights; no ResNet-152, no transformer.",
     "Pictures of 96 pixels a side (Müller-Lyer: 128), below the 224 that the network was trained at.",
     "What a linear read-out errs by is no report of what a network sees: another read-out may err otherwise.",
-    "Read-outs of the trained and of the random network are judged each at its best read layer of five; those layers "
+    "Read-outs of the trained and of the random network are judged each at its deepest readable layer of five; those "
     "were chosen on held-out pictures of the same seeds.",
     "People's data are directions alone: no person was measured, and sizes of effects aren't compared with theirs.",
     "Drawings are our own: no published item of NAP and MP lines, no picture of the data set was used.",
@@ -56,7 +56,7 @@ def _read(found: Found) -> Table:
     heads = ["illusion", "observer", "seeds", "R2", *columns("effect"), "d", "unit"]
     caption = (
         f"{READ_SHOWN}: mean error on the kind of picture that people exaggerate less that on the other, above 0 as in "
-        f"people; each network at its best read layer (Müller-Lyer: the features); none where R2 is below {LEAST_R2}"
+        f"people; each network at its deepest layer that is read with an R2 of {LEAST_R2} or more; no effect where none is"
     )
     return Table(heads, rows, caption)
 
@@ -77,7 +77,9 @@ def _judged(found: Found) -> Table:
         for kind in NETWORKS:
             for layer, words in LAYERS.items():
                 plain, rest = (found.judgement(name, kind, layer, what) for what in ("effect", "controlled"))
-                rows.append([name, kind, words, *cells(over_trials(plain)), *cells(over_trials(rest))])
+                known = not any(math.isnan(value) for value in rest)
+                equal = cells(over_trials(rest)) if known else (None, None, None)
+                rows.append([name, kind, words, *cells(over_trials(plain)), *equal])
         pixels = found.judgement(name, REAL, PIXELS)
         rows.append([name, "pixels", "", *cells(over_trials(pixels)), None, None, None])
     seeds, items = len(found.judged[JUDGED[0], REAL]), found.judged[JUDGED[0], REAL][0]["items"]

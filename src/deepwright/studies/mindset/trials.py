@@ -37,7 +37,7 @@ FEATURES = "features"
 PIXELS, BOX = "pixels", "bounding box"
 REAL, RANDOM = "ImageNet weights", "random weights"
 NETWORKS = (REAL, RANDOM)
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+STRENGTHS = (0.0, 0.5, 1.0)
 WIDTH = 15
 BINS = tuple(range(-90, 90, WIDTH))
 """Beginnings of the bins of a context's orientation, in degrees."""
@@ -76,10 +76,10 @@ def plan_of(name: str, seed: int, quick: bool) -> Plan:
         quick: a handful.
     """
     if quick:
-        return Plan(items=12, train=48, held_out=24, refits=0, size=64, seed=seed, pool=1)
+        return Plan(items=12, train=48, held_out=24, refits=0, size=48, seed=seed, pool=1)
     if name == MULLER_LYER:
         return Plan(items=60, train=1800, held_out=200, refits=0, size=128, seed=seed, pool=2)
-    return Plan(items=60, train=800, held_out=160, refits=0, size=96, seed=seed, pool=2)
+    return Plan(items=60, train=640, held_out=160, refits=0, size=96, seed=seed, pool=2)
 
 
 def decoding_trial(seed: int, name: str, kind: str, quick: bool) -> dict[str, Any]:
@@ -138,7 +138,9 @@ def judging_trial(seed: int, name: str, kind: str, quick: bool) -> dict[str, Any
     plan = plan_of(name, seed, quick)
     found = measure_experiment(network(kind, seed, plan.size), name, tuple(LAYERS), plan=plan)
     row = _row(found)
-    row["controlled"] = {layer: effect.mean.value for layer, effect in found.controlled.items()}
+    row["controlled"] = {
+        layer: None if effect.reason else effect.mean.value for layer, effect in found.controlled.items()
+    }
     return row
 
 

@@ -86,7 +86,7 @@ def ponzo(
     sleepers: int = 5,
     strength: float = 1.0,
 ) -> tuple[Canvas, Factors]:
-    """Two bars over rails that meet further up; pictures 2 k and 2 k + 1 show item k with red above and with blue above.
+    """Two bars over rails that meet further up; pictures 2 k and 2 k + 1 are item k with red above and with blue above.
 
     Args:
         scene: what to draw.

@@ -19,7 +19,7 @@ _POINTS = 48
 
 
 def amodal(scene: Scene, *, radius: Range = (20 / 224, 40 / 224)) -> tuple[Canvas, Factors]:
-    """A circle at the middle and a square; pictures 2 k and 2 k + 1 show item k with the circle and the square on top.
+    """A circle at the middle and a square; of pictures 2 k and 2 k + 1 one has the circle on top, one the square.
 
     Occlusion: the one on top hides a part of the other. No occlusion: both whole and side by side. Notched: the part
     that was hidden is cut away, and the one on top is moved off.
@@ -51,7 +51,6 @@ def amodal(scene: Scene, *, radius: Range = (20 / 224, 40 / 224)) -> tuple[Canva
         upper = upper + _either(on_top, away - hidden, hidden - away)[:, None]
     canvas.polygon(upper, _either(on_top, grey, ink))
     return canvas, {
-        "Item": items.ids,
         "Top": ["square" if s else "circle" for s in square_top.tolist()],
         "Radius": r,
         "Theta": torch.rad2deg(theta),
