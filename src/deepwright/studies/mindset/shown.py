@@ -56,7 +56,7 @@ def _read(found: Found) -> Table:
     heads = ["illusion", "observer", "seeds", "R2", *columns("effect"), "d", "unit"]
     caption = (
         f"{READ_SHOWN}: mean error on the kind of picture that people exaggerate less that on the other, above 0 as in "
-        f"people; each network at its deepest layer that is read with an R2 of {LEAST_R2} or more; no effect where none is"
+        f"people; each network at its deepest layer with an R2 of {LEAST_R2} or more; no effect where there is none"
     )
     return Table(heads, rows, caption)
 
