@@ -261,7 +261,15 @@ SYSTEMS: tuple[System, ...] = (
         ),
         "tunnel",
     ),
-    System("mindset-vision", "Controlled psychophysics on a vision network", "2404.05290", "interpret"),
+    System(
+        "mindset-vision",
+        "Controlled psychophysics on a vision network: drawn stimuli, probes, verdicts beside people",
+        "2404.05290",
+        "interpret",
+        "mindset",
+        ("audit_perception", "make_stimuli", "StimulusSet", "StimulusDecoder", "judge_similarity", "classify_stimuli"),
+        study="mindset",
+    ),
     System(
         "padic-dnn",
         "Networks whose neurons sit on a tree, and encoders of codes with a hierarchy",

@@ -1,0 +1,1 @@
+"""The generators: each draws a scene and annotates it."""
