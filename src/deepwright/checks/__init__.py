@@ -15,6 +15,7 @@ from deepwright.checks.findings.comparison import compare, read_findings, read_r
 from deepwright.checks.findings.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
 from deepwright.checks.findings.gates import Gate, evaluate, parse, read_config, require_gates
 from deepwright.checks.foreign import task_activations
+from deepwright.checks.quality.samples import attributes_of
 from deepwright.checks.running import BUILTIN, ON_REQUEST, AuditReport, Check, audit, load_checks, resolve, run_check
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
@@ -36,6 +37,7 @@ __all__ = [
     "Subject",
     "TrivialPredictor",
     "at_best",
+    "attributes_of",
     "audit",
     "class_task",
     "compare",

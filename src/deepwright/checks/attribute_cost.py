@@ -60,7 +60,7 @@ def check_attribute_cost(subject: Subject, attributes: Sequence[str] | None = No
     Args:
         subject: of classes, with training samples and a network whose features can be seen.
         attributes: names of columns of the table, of what is known beside the inputs, or of statistics of pictures;
-            `subject.groups`, or all that is known beside the inputs, when None. Columns of many numbers are read by
+            `subject.attributes`, `subject.groups`, or all that is known beside the inputs, when None. Columns of many numbers are read by
             quarters.
 
     Raises:
@@ -107,7 +107,7 @@ def _parts(subject: Subject) -> list[Split]:
 
 def _names(subject: Subject, asked: Sequence[str] | None, known: Mapping[str, Any]) -> list[str]:
     beside = [name for name in subject.data.train.columns if name != "file"]
-    names = list(asked or ([subject.groups] if subject.groups else beside))
+    names = list(asked or subject.attributes or ([subject.groups] if subject.groups else beside))
     if not names:
         raise NotApplicableError("no attribute was named, and nothing is known of the samples beside their inputs")
     for name in names:

@@ -14,6 +14,7 @@ from typing import Any
 
 from deepwright.checks.accuracy import check_accuracy
 from deepwright.checks.attenuation import check_attenuation
+from deepwright.checks.attribute_cost import check_attribute_cost
 from deepwright.checks.calibration import check_calibration
 from deepwright.checks.corruptions import check_corruptions
 from deepwright.checks.cost import check_cost
@@ -71,6 +72,7 @@ ON_REQUEST: dict[str, Check] = {
     "attenuation": check_attenuation,
     "streams": check_streams,
     "plausibility": check_plausibility,
+    "attribute_cost": check_attribute_cost,
 }
 """Built-in checks that run where they are named: they take long, or measure what few ask for."""
 

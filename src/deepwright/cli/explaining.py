@@ -21,7 +21,7 @@ from deepwright.cli.words import FRESH, JSON, TASK, out, subject, tell, words
         multiple=True,
         help="uses, costs, forbids or sees; all that apply by default.",
     ),
-    click.option("--attribute", "attributes", multiple=True, help="A column beside the inputs whose cost is asked for."),
+    click.option("--attribute", "attributes", multiple=True, help="What the cost is asked of: a column, or brightness and the like."),
     out("explanation", "the page"),
     JSON,
     FRESH,

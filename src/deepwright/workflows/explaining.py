@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
-from deepwright.checks import AuditReport, Finding
+from deepwright.checks import AuditReport, Finding, attributes_of
 from deepwright.checks import audit as run_checks
-from deepwright.core.errors import InputError
 from deepwright.report import write_report
 from deepwright.workflows.options import (
     Say,
@@ -39,12 +38,13 @@ class ExplainOptions(SubjectOptions):
         questions: some of "uses" (which inputs, and how few combinations of them), "costs" (bits that each attribute
             takes to be read from its features), "forbids" (what its residual blocks can't represent) and "sees"
             (effects of human vision). All by default; each says where it doesn't apply.
-        attributes: columns beside the inputs (`aside` of a table, `Split.columns`) whose cost is asked for.
+        attributes: what the cost is asked of: columns of a table (those `aside`, too), what is known of the samples
+            beside their inputs, statistics of pictures as "brightness". All that is known beside by default.
         out: folder of `index.html` and `report.json`, and of what an interrupted run goes on from; None writes nothing.
         fresh: forget what an interrupted run left.
 
     Raises:
-        InputError: an unknown question, "costs" by name without attributes; see also `SubjectOptions`.
+        InputError: an unknown question; see also `SubjectOptions`.
     """
 
     _: KW_ONLY
@@ -60,9 +60,6 @@ class ExplainOptions(SubjectOptions):
         require_several("attributes", self.attributes)
         for question in self.questions:
             require_choice("questions", question, QUESTIONS)
-        if "costs" in self.questions and not self.attributes:
-            hint = "name columns beside the inputs: attributes=[...] (--attribute COLUMN)"
-            raise InputError("questions", given="'costs' without attributes", expected="attributes", hint=hint)
 
 
 def explain(
@@ -85,13 +82,14 @@ def explain(
         OtherWorkError: an interrupted run of something else lies in `out`.
     """
     asked = [q for q in QUESTIONS if not options.questions or q in options.questions]
-    checks = [QUESTIONS[q] for q in asked if q != "costs" or options.attributes]
+    checks = [QUESTIONS[q] for q in asked]
     if options.out is not None:
         require_writable(options.out)
     subject = build_subject(options, train_limit=_TRAIN_LIMIT, trains=False, say=say)
-    for name in options.attributes:
-        require_choice("attributes", name, subject.data.test.columns)
     if options.attributes:
+        known = attributes_of(subject, subject.data.test)
+        for name in options.attributes:
+            require_choice("attributes", name, known)
         subject = replace(subject, attributes=tuple(options.attributes))
     journal = None if options.out is None else unfinished(options.out, options.fresh) / "answers.jsonl"
     if journal is not None and journal.exists():
