@@ -17,6 +17,7 @@ import attacks
 import frames_beside
 import ordinal
 import others
+import patching
 import sharpening
 import shrinking
 import solvers
@@ -30,6 +31,7 @@ import physics
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "attacks, against ART": toolbox.run,
+    "patches, against ART": patching.run,
     "corruptions": corruptions.run,
     "ordinal": ordinal.run,
     "sharpening": sharpening.run,
