@@ -19,6 +19,7 @@ import graph_speed
 import ordinal
 import others
 import padic_speed
+import patching
 import pathfinding_training
 import sharpening
 import shrinking
@@ -34,6 +35,7 @@ import physics
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "attacks, against ART": toolbox.run,
+    "patches, against ART": patching.run,
     "corruptions": corruptions.run,
     "ordinal": ordinal.run,
     "sharpening": sharpening.run,

@@ -367,8 +367,9 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, left: str) -> str:
     first, where = "", "the test data"
     if subject.data.kind == "series":
         first, where = "`subject = checks.series_in_deviations(subject)` and then ", "its test data"
+    named = f"'dense', {options}, steps=100" if isinstance(subject.task, Segmentation) else f"'standard', {options}"
     measure = (
-        f"{first}`adversarial.suite('standard', {options})(subject.network, x, y)` on a batch x, y of {where}: it can "
+        f"{first}`adversarial.suite({named})(subject.network, x, y)` on a batch x, y of {where}: it can "
         "only "
         f"lower the {left} here"
     )
