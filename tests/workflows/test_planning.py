@@ -136,6 +136,8 @@ def test_every_name_makes_a_domain(name):
         ("npuzzle.3.3", r"npuzzle\.4"),
         ("npuzzle.x", r"npuzzle\.4"),
         ("npuzzle.-3", r"npuzzle\.4"),
+        ("npuzzle.03", r"npuzzle\.4"),
+        ("npuzzle.٣", r"npuzzle\.4"),
         ("none.py", "does not exist"),
     ],
 )
@@ -152,6 +154,8 @@ def test_names_that_are_none_are_refused(given, told):
         ({"states": np.array([[1, 1, 2, 0]], np.uint8)}, "npuzzle.2"),
         ({"states": np.array([[1.5, 1, 2, 0]])}, "npuzzle.2"),
         ({"states": np.array([[257, 2, 3, 0]])}, "npuzzle.2"),  # as a byte it would be a board
+        ({"states": np.array([[2**64 - 255, 2, 3, 0]], np.uint64)}, "npuzzle.2"),
+        ({"states": np.array([[1j, 2, 3, 0]])}, "complex128"),
         ({"states": np.zeros((0, 4), np.uint8)}, "no states"),
         ({"states": np.array([[1, 2, 3, 0]], np.uint8), "goals": np.zeros((1, 1), np.uint8)}, "goals of the file"),
         ({"states": np.array([[1, 2, 3, 0]], np.uint8), "goals": np.zeros((2, 4), np.uint8)}, "1 states, 2 goals"),
@@ -279,3 +283,13 @@ def test_a_cube_is_planned_with_the_table_of_its_corners(tmp_path):
     arm = next(arm for arm in found.arms if "corners" in arm.name)
     assert all(r.optimal for r in arm.results)
     assert (tmp_path / "corners").stat().st_size > 88_179_840
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint64, np.int8])
+def test_files_of_any_whole_dtype_are_read_and_what_has_no_way_is_said(dtype, planned, tmp_path):
+    np.savez(tmp_path / "f.npz", states=np.array([[2, 1, 3, 0], [1, 2, 0, 3]], dtype))
+    words = {"heuristic": planned[1], "file": tmp_path / "f.npz", "weight": 1, "k_max": 8, "out": tmp_path / "plan"}
+    found = plan(PlanOptions("npuzzle.2", **words))
+    assert found.least == [math.inf, 1]
+    assert "1 of 2 instances have no way to the goal, however long" in found.lines()
+    assert json.loads((tmp_path / "plan" / "plan.json").read_text())["least"] == [None, 1]

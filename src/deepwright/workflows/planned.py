@@ -112,10 +112,18 @@ class Planned:
         found += [
             f"{name}: {n} searches reached their limit; ratios leave these instances out" for name, n in given_up if n
         ]
+        none = sum(self._is_cut_off(i) for i in range(len(self.least)))
+        if none:
+            found.append(f"{none} of {len(self.least)} instances have no way to the goal, however long")
         proved = sum(r.optimal for arm in self.arms for r in arm.results)
         if not self.exact:
             found.append(f"{proved} paths are proved to be cheapest; the others are the best that was found")
         return found
+
+    def _is_cut_off(self, i: int) -> bool:
+        """Whether it is known that nothing leads from an instance to its goal."""
+        exhausted = any(arm.results[i].status == "exhausted" for arm in self.arms)
+        return exhausted or (self.exact and math.isinf(self.least[i]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, every path with it."""

@@ -116,34 +116,34 @@ def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor, li
     with reading(f"cannot read {options.file}", expected, options.file):
         open_zip(options.file, expected).close()
         with np.load(options.file, allow_pickle=False) as held:
-            states = torch.as_tensor(held["states"])
-            goals = torch.as_tensor(held["goals"]) if "goals" in held else None
-    states = _whole(domain, states, "states of the file")
+            given, aims = held["states"], held.get("goals")
+    states = _whole(domain, given, "states of the file")
     if not len(states):
         raise InputError(str(options.file), given="no states", expected="one or more")
-    if goals is None:
-        if domain.goal is None:
-            raise InputError(
-                str(options.file), given="no goals", expected=f"`goals`: {domain.name} has none of its own"
-            )
-        goals = domain.goal.expand(len(states), *domain.goal.shape)
-    if len(goals) != len(states):
+    if aims is None and domain.goal is None:
+        raise InputError(str(options.file), given="no goals", expected=f"`goals`: {domain.name} has none of its own")
+    if aims is None:
+        assert domain.goal is not None
+        aims = domain.goal.expand(len(states), *domain.goal.shape).numpy()
+    if len(aims) != len(states):
         raise InputError(
-            str(options.file), given=f"{len(states)} states, {len(goals)} goals", expected="as many of both"
+            str(options.file), given=f"{len(states)} states, {len(aims)} goals", expected="as many of both"
         )
-    goals = _whole(domain, goals, "goals of the file")
+    goals = _whole(domain, aims, "goals of the file")
     domain.require_goals(goals, "goals of the file")
     kept = len(states) if options.instances is None else min(options.instances, len(states))
     notes = [f"{kept} of {len(states)} instances of {options.file}"] if kept < len(states) else []
     return states[:kept], goals[:kept], notes
 
 
-def _whole(domain: Domain, states: Tensor, what: str) -> Tensor:
-    """States of a file in the domain's dtype, into which no other number is folded."""
-    folded = states.to(domain.state_dtype)
-    if states.is_floating_point() or not bool((folded == states).all()):
-        expected = f"whole numbers in 0..{domain.num_values - 1}"
-        raise InputError(f"{what}, of {domain.name}", given=f"{states.dtype} beyond them", expected=expected)
+def _whole(domain: Domain, numbers: np.ndarray, what: str) -> Tensor:
+    """Numbers of a file in the domain's dtype, into which no other number is folded."""
+    expected = f"whole numbers in 0..{domain.num_values - 1}"
+    if numbers.dtype.kind not in "iub":
+        raise InputError(f"{what}, of {domain.name}", given=f"{numbers.dtype}", expected=expected)
+    folded = torch.as_tensor(numbers.astype(np.int64)).to(domain.state_dtype)
+    if not np.array_equal(folded.numpy().astype(np.int64), numbers):
+        raise InputError(f"{what}, of {domain.name}", given=f"{numbers.dtype} beyond them", expected=expected)
     domain.require_states(folded, what)
     return folded
 

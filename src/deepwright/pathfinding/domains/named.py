@@ -43,8 +43,13 @@ def named_domain(name: str) -> Domain:
     if word not in _MADE:
         raise unknown_name("domain", word, list(_MADE))
     make, usual = _MADE[word]
-    if len(sizes) > len(usual) or not all(size.isdecimal() and len(size) < 4 for size in sizes):
+    if len(sizes) > len(usual) or not all(_is_plain(size) for size in sizes):
         example = ".".join([word, *map(str, usual)])
         raise InputError("domain", given=repr(name), expected=f"{example}, or fewer or other whole numbers")
     given = tuple(map(int, sizes))
     return make(*given, *usual[len(given) :])
+
+
+def _is_plain(size: str) -> bool:
+    """Whether a number is written in the one way that names it."""
+    return size.isascii() and size.isdecimal() and len(size) < 4 and str(int(size)) == size
