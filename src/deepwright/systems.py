@@ -157,7 +157,7 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
         "dgp",
-        missing="GraphDE; ego-graphs of nodes; runs on several devices",
+        missing="GraphDE; runs on several devices",
     ),
     System(
         "roast",
