@@ -15,7 +15,7 @@ from deepwright.graphs.packing import from_union, pack
 
 
 def ego_graphs(graph: Any, nodes: Any = None, radius: int = 2, *, y: Any = None, mark: bool = False) -> GraphBatch:
-    """The graph around each of some nodes: all nodes within `radius` steps, against edges too, and the edges among them.
+    """The graph around each of some nodes: those within `radius` steps, against edges too, and the edges among them.
 
     The node itself is in it, and `mark` adds a column that is 1 for it alone. Nodes keep their order. Computed on the
     CPU by sparse products, without a loop over nodes; given back where the graph was.

@@ -6,6 +6,7 @@ from deepwright.graphs import (
     Graph,
     GraphBatch,
     degrees,
+    ego_graphs,
     from_union,
     join,
     motif_ood,
