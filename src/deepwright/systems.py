@@ -155,7 +155,7 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
         "dgp",
-        missing="GraphDE; ego-graphs of nodes; runs on several devices",
+        missing="GraphDE; runs on several devices",
     ),
     System(
         "roast",

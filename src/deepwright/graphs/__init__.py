@@ -11,6 +11,7 @@ Example:
 """
 
 from deepwright.graphs.batch import GraphBatch, join
+from deepwright.graphs.ego import ego_graphs
 from deepwright.graphs.generators import (
     GraphBenchmark,
     blocks,
@@ -36,6 +37,7 @@ __all__ = [
     "GraphBenchmark",
     "blocks",
     "degrees",
+    "ego_graphs",
     "feature_ood",
     "from_union",
     "gin_text_names",

@@ -6,6 +6,7 @@ from deepwright.graphs import (
     Graph,
     GraphBatch,
     degrees,
+    ego_graphs,
     from_union,
     join,
     motif_ood,
@@ -100,6 +101,11 @@ def elsewhere(device):
     return SSD(gin(device)).fit(graphs).score(graphs[:5]), embed(gin(device), graphs)
 
 
+def around(device):
+    found = ego_graphs(drawn(device)[:3], [2, 5, 1], radius=2, y=[0, 1, 0], mark=True)
+    return found.x, found.edge_index, found.batch, found.y
+
+
 def suite(device):
     graphs = drawn(device)
     return GraphSuite(gin(device), 2, [KNN(3)]).fit(graphs).score(graphs[:5])
@@ -116,6 +122,7 @@ ENTRIES = [
     Entry("graphs.GraphBatch", batches),
     Entry("graphs.pass_messages", messages),
     Entry("graphs.statistics", measures),
+    Entry("graphs.ego_graphs", around),
     Entry("ood.SSD", detected(SSD)),
     Entry("ood.SSD, encoder elsewhere", elsewhere, returns="cpu"),
     Entry("ood.FiveStatistics", detected(lambda encoder: FiveStatistics())),
