@@ -55,7 +55,7 @@ def test_standing_at_its_bound_is_warned_of():
 @pytest.mark.parametrize("base", ["ce", torch.nn.CrossEntropyLoss(ignore_index=255)])
 def test_it_grows_until_the_maps_have_no_more_than_is_allowed(base):
     y = (torch.arange(12) // 4).repeat(1, 12, 1)
-    y[..., 6:8] = 2  # the middle layer has a hole
+    y[..., 4:6] = 2  # beside class 0: a third of the contacts
     y[0, 0] = 255
     lowest = {}
     for allowed in (0.02, None):
@@ -73,7 +73,7 @@ def test_it_grows_until_the_maps_have_no_more_than_is_allowed(base):
             told = AllowedContactRate(ORDER, 0.5)
             told(z.detach(), y, 255)
             rates.append(float(told.rate.nan_to_num(1.0)))
-        lowest[allowed] = min(rates)
+        lowest[allowed] = min(rates[5:])
     assert lowest[0.02] <= 0.02 < 0.1 < lowest[None]
 
 

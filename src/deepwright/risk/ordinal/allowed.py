@@ -22,8 +22,8 @@ class AllowedContactRate(nn.Module):
     In each training step log lambda moves by step (rate - allowed) / (rate + allowed), with the rate of forbidden among
     all contacts in the network's own label maps, pooled over the last ten batches or so: up while there are too many,
     down where there are fewer, by at most `step`, whatever the term's scale. It is a buffer, so that it is stored with
-    the loss. It is the rate of the maps that are trained on: on other pictures there are more contacts, several times as
-    many where training pictures are few. A rate of 0 is also that of a network that has lost a class: the loss warns.
+    the loss. It is the rate of the maps that are trained on: on other pictures it is higher, several times so where
+    training pictures are few. A rate of 0 is also that of a network that has lost a class: the loss warns.
 
     Args:
         order: of the classes.
