@@ -71,7 +71,7 @@ SYSTEMS: tuple[System, ...] = (
             *("OrderedNeighborLoss", "QuasiUnimodalLoss", "InvalidContactRate", "decode", "repair_labels"),
         ),
         "ordinal",
-        missing="weights by an allowed contact rate, the papers' masks",
+        missing="the papers' pictures, which are nobody's to give on",
     ),
     System(
         "adversarial-detection",

@@ -32,6 +32,7 @@ from deepwright.data.files.group_columns import (
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.mask_folders import load_masks
 from deepwright.data.files.medical_streams import load_cinc_psv, load_ohio_xml
+from deepwright.data.files.ordinal_masks import load_ordinal_masks
 from deepwright.data.files.pieces import FOR_MEASURING, FOR_TRAINING, Cut, cut_note, one_piece, with_parts
 from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet, table_data
@@ -121,6 +122,7 @@ __all__ = [
     "load_nested_anatomy",
     "load_npz",
     "load_ohio_xml",
+    "load_ordinal_masks",
     "load_parquet",
     "load_sar_ships",
     "load_sentences",

@@ -53,6 +53,7 @@ from deepwright.risk.fragility import (
 from deepwright.risk.intervals import Coverage, conformal_half_width, coverage, miscoverage
 from deepwright.risk.localisation import localisation_ece
 from deepwright.risk.ordinal import (
+    AllowedContactRate,
     ClassOrder,
     ContactDistanceLoss,
     ContactNeighborLoss,
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CROSS_ENTROPY_BOUND",
     "HINGE_BOUND",
+    "AllowedContactRate",
     "ClassOrder",
     "ContactDistanceLoss",
     "ContactNeighborLoss",

@@ -93,7 +93,7 @@ def load_masks(
     for part in dict.fromkeys(pair.part for pair in pairs):
         mine = [pair for pair in pairs if pair.part == part]
         pixels, _, _ = decode(source, [pair.picture for pair in mine], Decoding(size, mode))
-        maps = [_map(source, pair.mask, (pixels.shape[2], pixels.shape[3]), size is not None) for pair in mine]
+        maps = [read_map(source, pair.mask, (pixels.shape[2], pixels.shape[3]), size is not None) for pair in mine]
         splits[part] = Split(pixels, torch.stack(maps))
     seen = sorted({int(v) for each in splits.values() for v in each.y.unique().tolist()})
     notes = []
@@ -165,8 +165,18 @@ def _listed_pairs(source: ImageSource, lists: dict[str, tuple[str, ...]]) -> lis
     return [_Pair(p, *(there[stem] for there in home.values())) for p, stems in lists.items() for stem in stems]
 
 
-def _map(source: ImageSource, name: str, size: tuple[int, int], resized: bool) -> Tensor:
-    """The class numbers of one file."""
+def read_map(source: ImageSource, name: str, size: tuple[int, int], resized: bool) -> Tensor:
+    """The class numbers of one file.
+
+    Args:
+        source: where it lies.
+        name: of the file.
+        size: (height, width) of its picture.
+        resized: whether to bring it to that size, by the nearest neighbour.
+
+    Raises:
+        InputError: colours, another size, or a file that can't be read.
+    """
     what = f"label map {name} of {source.path}"
     try:
         with Image.open(io.BytesIO(source.read(name))) as image:

@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deepwright.core.tasks import ClassOrder
+from deepwright.risk.ordinal.allowed import AllowedContactRate
 from deepwright.risk.ordinal.checking import FoundOrder, find_order, forbidden_pairs, require_order
 from deepwright.risk.ordinal.combined import OrdinalSegmentationLoss
 from deepwright.risk.ordinal.contact import ContactDistanceLoss, ContactNeighborLoss, TotalVariationLoss
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from deepwright.risk.ordinal.surfaces import ordinal_inconsistency, surface_distances
 
 __all__ = [
+    "AllowedContactRate",
     "ClassOrder",
     "ContactDistanceLoss",
     "ContactNeighborLoss",

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_number, require_whole
+from deepwright.risk.ordinal.allowed import AllowedContactRate
 from deepwright.risk.ordinal.terms import checked_target, raised, spoiled
 
 _PATIENCE = 50  # steps
@@ -22,7 +23,7 @@ class OrdinalSegmentationLoss(nn.Module):
 
     Args:
         base: "ce", "dice_ce", or a module that takes logits and labels.
-        terms: of each name a term and its lambda.
+        terms: of each name a term and its lambda: a number, or an `AllowedContactRate` that finds one.
         ignore_index: the label of positions that don't count; terms have their own.
         class_weight: of the cross-entropy.
         warmup: training steps over which each lambda grows from 0: at once, a large one can destroy a class. 0 gives
@@ -43,7 +44,7 @@ class OrdinalSegmentationLoss(nn.Module):
     def __init__(
         self,
         base: str | nn.Module = "ce",
-        terms: Mapping[str, tuple[nn.Module, float]] | None = None,
+        terms: Mapping[str, tuple[nn.Module, float | AllowedContactRate]] | None = None,
         *,
         ignore_index: int | None = None,
         class_weight: Tensor | None = None,
@@ -54,13 +55,16 @@ class OrdinalSegmentationLoss(nn.Module):
             raise InputError("base", given=repr(base), expected="'ce', 'dice_ce' or a module")
         require_whole(0, warmup=warmup)
         given = dict(terms or {})
-        weights: dict[str, Any] = {f"lambda of {name}": weight for name, (_, weight) in given.items()}
+        found = {name: weight for name, (_, weight) in given.items() if isinstance(weight, AllowedContactRate)}
+        fixed = {name: weight for name, (_, weight) in given.items() if not isinstance(weight, AllowedContactRate)}
+        weights: dict[str, Any] = {f"lambda of {name}": weight for name, weight in fixed.items()}
         require_number(0, **weights)
         if isinstance(base, nn.Module) and class_weight is not None:
             raise InputError("class_weight", given="with a module", expected="'ce' or 'dice_ce'")
         self.base, self.ignore_index, self.warmup = base, ignore_index, warmup
         self.terms = nn.ModuleDict({name: term for name, (term, _) in given.items()})
-        self.lambdas = {name: float(weight) for name, (_, weight) in given.items()}
+        self.lambdas = {name: float(weight) for name, weight in fixed.items()}
+        self.found = nn.ModuleDict(found)
         self.watched = 0  # steps on the host: to read the tensor would make a GPU wait
         self.register_buffer("class_weight", class_weight)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
@@ -80,8 +84,20 @@ class OrdinalSegmentationLoss(nn.Module):
             self._watch(logits.detach(), target)
             share = (self.steps.to(total) / self.warmup).clamp_max(1) if self.warmup else 1.0
         for name, term in self.terms.items():
-            total = total + share * self.lambdas[name] * term(logits, target)
+            total = total + share * self._lambda(name, logits, target) * term(logits, target)
         return total
+
+    def _lambda(self, name: str, logits: Tensor, target: Tensor) -> Tensor | float:
+        if name in self.lambdas:
+            return self.lambdas[name]
+        weight: Tensor = self.found[name](logits.detach(), target, self._ignored())
+        return weight.to(torch.float32)
+
+    def _ignored(self) -> int | None:
+        """The label of what doesn't count: of a base that is a module, its own."""
+        if self.ignore_index is None and isinstance(self.base, nn.Module):
+            return getattr(self.base, "ignore_index", None)
+        return self.ignore_index
 
     def base_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss without terms.
