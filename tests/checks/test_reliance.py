@@ -33,6 +33,7 @@ def _data(kind: str = "tabular", n: int = 900) -> Data:
     return Data("made up", kind, (), *parts, features=("dose", "age", "site", "hour") if kind == "tabular" else ())
 
 
+@pytest.mark.slow
 def test_a_column_that_only_the_network_uses_is_named() -> None:
     found = check_reliance(Subject(Sums(0.7), _data(), task=Regression(tolerance=0.2)), rows=450, splits=1)
     assert found.values["used_by_network"] == 2

@@ -19,6 +19,7 @@ from deepwright.interpret import (
     deepin_report,
     partial_surface,
 )
+from deepwright.interpret.deepin import tables
 from deepwright.interpret.deepin.concordance import concordance
 from deepwright.interpret.deepin.losses import CoxPartial
 
@@ -71,6 +72,7 @@ def test_the_report_says_what_was_found(fitted: DeepInRegressor) -> None:
         partial_surface(fitted)
 
 
+@pytest.mark.slow
 def test_units_of_columns_and_target_do_not_matter() -> None:
     x, y = _table()
     plain = DeepInRegressor(**SMALL).fit(x, y)
@@ -91,18 +93,21 @@ def test_a_large_lambda_leaves_the_training_mean() -> None:
     assert deepin_report(est).sentence().startswith("Nothing was selected")
 
 
+@pytest.mark.slow
 def test_zeros_are_exact_after_a_cosine_schedule() -> None:
     x, y = _table()
     est = DeepInRegressor(**{**SMALL, "one_se": False}).fit(x, y, x[:60], y[:60])
     assert est.path_["variables"].min() < 6
 
 
+@pytest.mark.slow
 def test_groups_are_selected_together() -> None:
     x, y = _table()
     est = DeepInRegressor(**SMALL, groups=[[0, 1, 2], [3, 4, 5]]).fit(x, y)
     assert est.selected_ == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", ["val", "cv", "ebic"])
 def test_criteria(criterion: str) -> None:
     x, y = _table()
@@ -111,6 +116,7 @@ def test_criteria(criterion: str) -> None:
     assert est.criterion_ == criterion
 
 
+@pytest.mark.slow
 def test_classes_are_words_and_weights_count() -> None:
     x, _ = _table()
     y = np.where(x[:, 0] + x[:, 1] > 0.8, "ill", "well")
@@ -124,6 +130,7 @@ def test_classes_are_words_and_weights_count() -> None:
     assert (heavy.predict(x) == "ill").sum() > (est.predict(x) == "ill").sum()
 
 
+@pytest.mark.slow
 def test_survival() -> None:
     x, _ = _table(400)
     rng = np.random.default_rng(0)
@@ -138,6 +145,18 @@ def test_survival() -> None:
     np.testing.assert_allclose(twice.predict(x), est.predict(x))  # only the order of times has a say
     with pytest.raises(InputError, match="no event"):
         DeepInCox(**SMALL).fit(x, np.column_stack([y["time"], np.zeros(400)]))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.425, 0.5, 0.9])
+def test_strata_are_spread_over_folds_and_rows_for_stopping(share: float) -> None:
+    y = (np.arange(400) < 400 * share).astype(int)
+    order = tables.balanced_order(400, 0, y)
+    assert sorted(order) == list(range(400))
+    folds = tables.cross_folds(order, 5)
+    for parts in (folds.held, folds.stop, folds.fit, folds.pilot):
+        assert np.abs(y[parts.numpy()].mean(1) - share).max() < 0.12
+    assert not set(folds.held[0].tolist()) & set(folds.fit[0].tolist())
+    assert not set(folds.stop[0].tolist()) & set(folds.pilot[0].tolist())
 
 
 def test_cox_losses_are_breslow_s() -> None:
@@ -157,6 +176,7 @@ def test_concordance_by_hand() -> None:
     assert concordance(np.array([3.0, 0, 2, 2]), time, event) == pytest.approx(3.5 / 4)
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_goes_on_to_the_same_network(tmp_path) -> None:
     x, y = _table()
 

@@ -228,14 +228,14 @@ def balanced_order(n: int, seed: int, by: np.ndarray | None) -> np.ndarray:
         seed: of the draw.
         by: (n,) strata, or None.
     """
-    drawn = torch.rand(n, generator=generator(seed, "folds"), dtype=torch.float64).numpy()
+    drawn, moved = torch.rand(2, n, generator=generator(seed, "folds"), dtype=torch.float64).numpy()
     order = np.argsort(drawn)
     if by is None:
         return order
     place = np.empty(n)
     for label in np.unique(by):
         members = order[by[order] == label]
-        place[members] = (np.arange(len(members)) + drawn[members]) / len(members)
+        place[members] = (np.arange(len(members)) + moved[members]) / len(members)  # else every k-th may be alike
     return np.argsort(place, kind="stable")
 
 
