@@ -154,7 +154,7 @@ def test_strata_are_spread_over_folds_and_rows_for_stopping(share: float) -> Non
     assert sorted(order) == list(range(400))
     folds = tables.cross_folds(order, 5)
     for parts in (folds.held, folds.stop, folds.fit, folds.pilot):
-        assert np.abs(y[parts.numpy()].mean(1) - share).max() < 0.12
+        assert np.abs(y[parts.numpy()].mean(1) - share).max() < 0.03
     assert not set(folds.held[0].tolist()) & set(folds.fit[0].tolist())
     assert not set(folds.stop[0].tolist()) & set(folds.pilot[0].tolist())
 
