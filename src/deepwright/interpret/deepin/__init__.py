@@ -1,7 +1,8 @@
-"""Minimal sufficient representations: variables that a network needs, their combinations, its size.
+"""Minimal sufficient representations: variables that a network needs, their combinations, and its size.
 
-Begin with `DeepInRegressor`, `DeepInClassifier` or `DeepInCox`, ask `deepin_report` what was found and `test_variables`
-(on an estimator that isn't fitted yet) whether it is there. `DeepInPenalty` and `prune_mlp` serve networks of one's own.
+Begin with `DeepInRegressor`, `DeepInClassifier` or `DeepInCox`, ask `deepin_report` what was found and
+`test_variables` (on an estimator that isn't fitted yet) whether it is there. `DeepInPenalty` and `prune_mlp` serve
+networks of one's own.
 
 Example:
     >>> import torch

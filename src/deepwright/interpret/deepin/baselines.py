@@ -185,16 +185,39 @@ def plain_mlp(
     return PlainFit(network, value, decay, dropout, found.best_epoch or epochs)
 
 
-def tuned_mlp(train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], **options: Any) -> PlainFit:
+def tuned_mlp(
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    *,
+    hidden: tuple[int, ...] = (64, 64),
+    epochs: int = 60,
+    lr: float = 5e-3,
+    batch_size: int = 250,
+    seed: int = 0,
+) -> PlainFit:
     """The best of nine on validation rows: AdamW's decay .1, 1, 3 by dropout 0, .2, .4.
 
     Args:
         train: as for `plain_mlp`.
         validation: as for `plain_mlp`.
-        options: what `plain_mlp` takes.
+        hidden: widths.
+        epochs: of each at most.
+        lr: the highest rate.
+        batch_size: rows a step.
+        seed: of all nine.
     """
     tried = [
-        plain_mlp(train, validation, decay=decay, dropout=dropout, **options)
+        plain_mlp(
+            train,
+            validation,
+            hidden=hidden,
+            decay=decay,
+            dropout=dropout,
+            epochs=epochs,
+            lr=lr,
+            batch_size=batch_size,
+            seed=seed,
+        )
         for decay in _DECAYS
         for dropout in _DROPOUTS
     ]

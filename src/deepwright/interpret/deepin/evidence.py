@@ -74,7 +74,7 @@ def twice_median(p: np.ndarray, axis: int = 0) -> np.ndarray:
         p: p-values.
         axis: along which they are combined.
     """
-    return np.minimum(1.0, 2 * np.median(np.asarray(p, dtype=float), axis=axis))
+    return np.asarray(np.minimum(1.0, 2 * np.median(np.asarray(p, dtype=float), axis=axis)))
 
 
 def require_permutations(count: int, tests: int, alpha: float) -> None:

@@ -221,7 +221,7 @@ def strata(y: np.ndarray, kind: str) -> np.ndarray | None:
 
 
 def balanced_order(n: int, seed: int, by: np.ndarray | None) -> np.ndarray:
-    """Rows in random order, in which each stratum is spread evenly.
+    """Rows in random order, stratum after stratum, so that every k-th row is a sample with each stratum's share.
 
     Args:
         n: rows.
@@ -230,13 +230,7 @@ def balanced_order(n: int, seed: int, by: np.ndarray | None) -> np.ndarray:
     """
     drawn = torch.rand(n, generator=generator(seed, "folds"), dtype=torch.float64).numpy()
     order = np.argsort(drawn)
-    if by is None:
-        return order
-    place = np.empty(n)
-    for label in np.unique(by):
-        members = order[by[order] == label]
-        place[members] = (np.arange(len(members)) + drawn[members]) / len(members)
-    return np.argsort(place, kind="stable")
+    return order if by is None else order[np.argsort(by[order], kind="stable")]
 
 
 def held_folds(train: np.ndarray, held: np.ndarray) -> Folds:
@@ -259,7 +253,7 @@ def cross_folds(order: np.ndarray, count: int) -> Folds:
     """
     n = len(order)
     size = n // count
-    held = [order[k::count][:size] for k in range(count)]
+    held = [order[k::count][:size] for k in range(count)]  # the last stratum may lack a row
     fits = [np.setdiff1d(order, part, assume_unique=True) for part in held] + [order]
     rank = np.empty(n, dtype=int)
     rank[order] = np.arange(n)
@@ -271,7 +265,7 @@ def cross_folds(order: np.ndarray, count: int) -> Folds:
         stop[:: round(1 / _STOP)] = True
         stops.append(fit[stop])
         pilots.append(fit[~stop])
-    held.append(order[:size])  # of all rows: nobody reads it
+    held.append(held[0])  # of all rows: nobody reads it
     return Folds(_cut(pilots, n), _cut(stops, n), _cut(fits, least), _cut(held, n))
 
 
@@ -288,9 +282,9 @@ def in_sample(order: np.ndarray) -> Folds:
 
 
 def _cut(parts: list[np.ndarray], most: int) -> Tensor:
-    """Parts of one length: a stack's groups have as many rows each."""
+    """Parts of one length, each thinned evenly: a stack's groups have as many rows each."""
     least = min(most, *(len(p) for p in parts))
-    return torch.stack([torch.as_tensor(p[:least]) for p in parts])
+    return torch.stack([torch.as_tensor(p[np.arange(least) * len(p) // least]) for p in parts])
 
 
 def warn_of_constant(varies: np.ndarray, names: list[Any], p: int) -> list[Any]:

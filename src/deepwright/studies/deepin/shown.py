@@ -207,7 +207,7 @@ def summary(found: Found) -> str:
     r2, noise = found.diabetes[DEEPIN].mean("r2"), found.diabetes[DEEPIN].mean("noise")
     return (
         f"Of {n} seeds each, DeepIn has the true dimension in: {said}. Its squared error on S1 is {ours:.4g}, that "
-        f"of the tuned network {tuned:.4g}. On diabetes with 20 columns of noise it keeps {noise:.2g} of these at an R2 of "
-        f"{r2:.3f}. A null variable is rejected at 5 % in {null:.3f} of tables with common random numbers, in "
+        f"of the tuned network {tuned:.4g}. On diabetes with 20 columns of noise it keeps {noise:.2g} of these at an "
+        f"R2 of {r2:.3f}. A null variable is rejected at 5 % in {null:.3f} of tables with common random numbers, in "
         f"{alone:.3f} with independent refits."
     )
