@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.randomness import derive_seed, generator
+from deepwright.core.randomness import derive_seed, generator, local_rng
 from deepwright.core.requirements import require_callable, require_same_length, require_whole
 from deepwright.core.trials import run as run_trials
 from deepwright.interpret.prequential.curves import LossCurve, require_sizes
@@ -93,8 +93,6 @@ def _checked(make_learner: Any, train: Pair, tests: Mapping[str, Pair], sizes: S
 
 def _first(make_learner: Callable[[int], Any], seed: int) -> Any:
     """One learner, to see what it is."""
-    from deepwright.core.randomness import local_rng
-
     with local_rng(seed):
         made = make_learner(seed)
     if not isinstance(made, nn.Module | Learner):
@@ -108,7 +106,10 @@ def _stacks(cells: Sequence[Cell], fit: FitConfig) -> list[list[Cell]]:
     groups: list[list[Cell]] = []
     for cell in sorted(cells, key=lambda c: (c[1], c[0])):
         beside = groups and fit.width(groups[-1][0][1]) == fit.width(cell[1]) and len(groups[-1]) < fit.together
-        groups[-1].append(cell) if beside else groups.append([cell])
+        if beside:
+            groups[-1].append(cell)
+        else:
+            groups.append([cell])
     return groups
 
 
