@@ -21,6 +21,7 @@ import sharpening
 import shrinking
 import solvers
 import toolbox
+import tunnel
 import weightless_speed
 from common import machine
 
@@ -41,6 +42,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "ood": others.ood,
     "fragility": others.fragility,
     "profile": others.profile,
+    "tunnel": tunnel.run,
     "weightless": weightless_speed.run,
 }
 
