@@ -36,9 +36,7 @@ def run() -> list[dict[str, Any]]:
         _row("determinants, closed form", ours, f"a loop of autograd ({LOOPED} points scaled up)", looped, note),
         _row("determinants, closed form", ours, "torch.func.vmap of jacrev", mapped, note),
         _row("critical points, 256 Newton runs", found, "gradients on a grid of 401 x 401", grid, "CPU ms"),
-        _row(
-            "floor by union-find, 1e6 points", floor, "three seconds", 3000.0, "CPU ms; the bar is the spec's"
-        ),
+        _row("floor by union-find, 1e6 points", floor, "three seconds", 3000.0, "CPU ms; the bar is the spec's"),
     ]
 
 
