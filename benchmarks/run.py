@@ -26,6 +26,7 @@ import shrinking
 import solvers
 import streams_speed
 import toolbox
+import tunnel
 import weightless_speed
 from common import machine
 
@@ -49,6 +50,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "streams": streams_speed.run,
     "fragility": others.fragility,
     "profile": others.profile,
+    "tunnel": tunnel.run,
     "weightless": weightless_speed.run,
     "networks on trees": padic_speed.run,
     "training for paths": pathfinding_training.run,

@@ -99,12 +99,35 @@ def test_channel_ratios_are_those_of_the_branches() -> None:
     assert row[3] == pytest.approx(1.5)
 
 
+class _Untraceable(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.f = NarrowResNet(2, 2, 2).blocks, nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inner(x)
+        return x + self.f(x) if float(x.sum()) > -1e9 else x
+
+
+def test_blocks_may_be_named_where_tracing_fails() -> None:
+    net, x = _Untraceable().double().eval(), torch.randn(5, 2, dtype=torch.float64)
+    with pytest.raises(InputError, match="traced"):
+        find_residual_blocks(net, x)
+    table = channel_ratios(net, x, ["inner.0", ("inner.1", "f")])
+    with torch.no_grad():
+        first = net.inner[0]
+        wanted = float(first.f(x).square().mean().sqrt() / x.square().mean().sqrt())
+    assert table.rows[0][1] == pytest.approx(wanted, rel=1e-6)
+    with pytest.raises(InputError, match="a module"):
+        channel_ratios(net, x, ["nowhere"])
+
+
 def test_convolution_bound_is_above_the_exact_norm_and_near() -> None:
     torch.manual_seed(0)
     for stride, padding, groups, dilation in ((1, 1, 1, 1), (2, 1, 1, 1), (1, 0, 2, 1), (1, 2, 1, 2)):
         conv = nn.Conv2d(4, 6, 3, stride, padding, dilation, groups, bias=False).double()
         eye = torch.eye(4 * 64, dtype=torch.float64).view(-1, 4, 8, 8)
-        exact = float(torch.linalg.matrix_norm(conv(eye).flatten(1), 2))
+        exact = float(torch.linalg.matrix_norm(conv(eye).flatten(1).detach(), 2))
         bound = convolution_norm(conv, (8, 8))
         assert exact <= bound <= (1.6 if stride > 1 else 1.3) * exact
 

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,7 @@ from deepwright.interpret.tunnel.graphs import Graph, prepared, traced
 from deepwright.interpret.tunnel.taking_apart import ADDS, branches, label, word
 
 Map = Callable[[Tensor], Tensor]
-Given = Sequence["str | tuple[Map, Map] | ResidualBlock"]
+Given = Sequence[Any]  # names, pairs, ResidualBlocks
 
 
 @dataclass(frozen=True)
@@ -120,30 +121,61 @@ def _unscaled(graph: Graph, end: fx.Node, before: fx.Node) -> tuple[fx.Node, flo
     return end, factor
 
 
-def given_blocks(model: nn.Module, blocks: Given) -> list[ResidualBlock]:
+def given_blocks(network: nn.Module, blocks: Given) -> list[ResidualBlock]:
     """Blocks as a user says them.
 
     Args:
-        model: whose modules the names are.
-        blocks: names of modules whose forward is x + f(x), pairs of skip and residual, or blocks.
+        network: whose modules the names are.
+        blocks: names of modules whose forward is x + f(x), pairs of names or functions for skip and residual, or
+            blocks. Of pairs, the residual must be a name for the block's place to be known.
 
     Raises:
-        InputError: a name that the model doesn't have, or something else.
+        InputError: a name that the network doesn't have, or something else.
     """
-    modules = dict(model.named_modules())
+    modules = dict(network.named_modules())
     found = []
     for i, block in enumerate(blocks):
         if isinstance(block, ResidualBlock):
             found.append(block)
         elif isinstance(block, str):
-            if block not in modules:
-                raise InputError("blocks", given=repr(block), expected="a module: " + ", ".join(list(modules)[1:20]))
-            found.append(ResidualBlock(block, torch.nn.Identity(), _Difference(modules[block])))
+            module = _named(modules, block)
+            found.append(ResidualBlock(block, nn.Identity(), _Difference(module), source=_Before(network, module)))
         elif isinstance(block, tuple) and len(block) == 2:
-            found.append(ResidualBlock(f"block {i}", *block))
+            maps = [_named(modules, part) if isinstance(part, str) else part for part in block]
+            residual = maps[1]
+            source = _Before(network, residual) if isinstance(residual, nn.Module) else None
+            found.append(ResidualBlock(f"block {i}", maps[0], residual, source=source))
         else:
             raise InputError("blocks", given=repr(block), expected="names, (skip, residual), or ResidualBlocks")
     return found
+
+
+def _named(modules: dict[str, nn.Module], name: str) -> nn.Module:
+    if name not in modules:
+        raise InputError("blocks", given=repr(name), expected="a module: " + ", ".join(list(modules)[1:20]))
+    return modules[name]
+
+
+class _Before:
+    """What comes into a module when its network is run."""
+
+    def __init__(self, network: nn.Module, module: nn.Module) -> None:
+        self.network, self.module = network, module
+
+    def __call__(self, x: Tensor) -> Tensor:
+        seen: list[Tensor] = []
+
+        def keep(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+            seen.append(args[0])
+
+        hook = self.module.register_forward_pre_hook(keep)
+        try:
+            self.network(x)
+        finally:
+            hook.remove()
+        if not seen:
+            raise InputError("blocks", given="a module that the network doesn't call", expected="one that it does")
+        return seen[0]
 
 
 class _Difference(nn.Module):
@@ -158,15 +190,14 @@ class _Difference(nn.Module):
         return out
 
 
-def channel_ratios(
-    model: nn.Module, inputs: Float[Tensor, "batch ..."], blocks: Sequence[ResidualBlock] | None = None
-) -> Table:
+def channel_ratios(model: nn.Module, inputs: Float[Tensor, "batch ..."], blocks: Given | None = None) -> Table:
     """What each block's residual weighs against its skip on data.
 
     Args:
         model: in eval mode.
         inputs: a batch of data.
-        blocks: as `find_residual_blocks` gives them, which it does when None.
+        blocks: as `find_residual_blocks` gives them, which it does when None; of a network that can't be traced, names
+            of modules whose forward is x + f(x), or pairs of names (skip, residual).
 
     Returns:
         by block: the ratio of root mean squares of delta f(x) and epsilon x, the cosine between both, the declared
@@ -178,7 +209,7 @@ def channel_ratios(
     """
     network = prepared(model)
     x = to_model(inputs, network)
-    found = find_residual_blocks(model, inputs) if blocks is None else list(blocks)
+    found = find_residual_blocks(model, inputs) if blocks is None else given_blocks(network, blocks)
     rows: list[list[str | float | int | bool | None]] = []
     for block in found:
         if block.source is None:

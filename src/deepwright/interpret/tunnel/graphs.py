@@ -14,8 +14,8 @@ from torch import Tensor, fx, nn
 from deepwright.core.errors import InputError
 
 _HINT = (
-    "give blocks=[(skip, residual), ...], two modules or functions each, or blocks=[names of the modules whose forward "
-    "is x + f(x)]"
+    "write it without branches on values; for channel_ratios give blocks=[names of the modules whose forward is "
+    "x + f(x)], or pairs of names (skip, residual)"
 )
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
 

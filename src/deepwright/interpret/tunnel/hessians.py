@@ -10,8 +10,8 @@ from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element,
 
 Points = Float[Tensor, "batch n"]
 Vectors = Float[Tensor, "batch inputs"]
-Tangents = Float[Tensor, "batch inputs n"]
-Jacobians = Float[Tensor, "batch outputs n"]
+Tangents = Float[Tensor, "#batch inputs n"]  # the same for all points, or one each
+Jacobians = Float[Tensor, "#batch outputs n"]
 
 
 def chain_hessian(chain: Chain, x: Points) -> Float[Tensor, "batch n n"]:

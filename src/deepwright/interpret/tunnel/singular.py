@@ -11,7 +11,7 @@ from torch import Tensor
 from deepwright.interpret.tunnel.critical import sobol
 from deepwright.interpret.tunnel.domains import Domain
 from deepwright.interpret.tunnel.hessians import element_jacobian
-from deepwright.interpret.tunnel.layers import Chain, Residual, no_skip, run
+from deepwright.interpret.tunnel.layers import Chain, Residual, device_of_chain, no_skip, run
 
 WIDEST = 512
 
@@ -42,7 +42,13 @@ def jacobian_determinants(chain: Chain, x: Float[Tensor, "batch n"]) -> Float[Te
         chain: without unknown elements.
         x: inputs.
     """
-    return torch.stack([torch.linalg.det(j) for _, j in block_jacobians(chain, x)], 1)
+    return torch.stack([_determinant(j).expand(len(x)) for _, j in block_jacobians(chain, x)], 1)
+
+
+def _determinant(j: Tensor) -> Tensor:
+    if j.shape[-1] == 2:  # written out: a batch of factorisations takes ten times as long
+        return j[..., 0, 0] * j[..., 1, 1] - j[..., 0, 1] * j[..., 1, 0]
+    return torch.linalg.det(j)
 
 
 def block_jacobians(chain: Chain, x: Float[Tensor, "batch n"]) -> list[tuple[Residual, Tensor]]:
@@ -56,7 +62,7 @@ def block_jacobians(chain: Chain, x: Float[Tensor, "batch n"]) -> list[tuple[Res
     for element in chain:
         if isinstance(element, Residual) and element.widths[0] == element.widths[1]:
             width = element.width
-            eye = torch.eye(width, dtype=x.dtype, device=x.device).expand(len(x), width, width)
+            eye = torch.eye(width, dtype=x.dtype, device=x.device)[None]
             found.append((element, element_jacobian(element, x, eye)))
         x = run((element,), x)
     return found
@@ -77,13 +83,12 @@ def singular_layers(
         samples: inputs.
         generator: of them; seed 0 when None.
     """
-    device = next((t.device for e in chain for t in [getattr(e, "weight", None)] if t is not None), torch.device("cpu"))
-    x = sobol(domain, samples, generator, device)
+    x = sobol(domain, samples, generator, device_of_chain(chain))
     found = []
     for place, (block, jacobians) in enumerate(block_jacobians(chain, x)):
         if no_skip(block) or block.width > WIDEST:
             continue
-        sign = torch.linalg.slogdet(jacobians)[0]
+        sign = torch.linalg.slogdet(jacobians)[0].expand(len(x))
         least = float(torch.linalg.eigvals(jacobians).abs().min())
         positive = float((sign > 0).double().mean())
         at = None
