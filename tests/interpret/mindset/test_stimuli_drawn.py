@@ -17,20 +17,20 @@ NAMES = [e.name for e in list_experiments()]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures_are_functions_of_their_number(name: str) -> None:
-    few = make_stimuli(name, 3, size=64, seed=1)
-    many = make_stimuli(name, 5, size=64, seed=1)
+    few = make_stimuli(name, 3, size=48, seed=1)
+    many = make_stimuli(name, 4, size=48, seed=1)
     rows = np.concatenate([many.rows(Type=kind)[:3] for kind in dict.fromkeys(many.factor("Type").tolist())])
     again = many.take(rows)
     assert torch.equal(few.images, again.images)
     for factor, values in few.factors.items():
         np.testing.assert_array_equal(values, again.factor(factor))
-    later = make_stimuli(name, 2, first=1, size=64, seed=1)
+    later = make_stimuli(name, 2, first=1, size=48, seed=1)
     kinds = dict.fromkeys(few.factor("Type").tolist())
     assert torch.equal(later.images, few.take(np.concatenate([few.rows(Type=k)[1:] for k in kinds])).images)
     assert few.images.dtype == torch.uint8
-    assert few.images.shape[1:] == (3, 64, 64)
-    if not list(e.cells for e in list_experiments() if e.name == name)[0]:
-        assert not torch.equal(few.images, make_stimuli(name, 3, size=64, seed=2).images)
+    assert few.images.shape[1:] == (3, 48, 48)
+    if not next(e.cells for e in list_experiments() if e.name == name):
+        assert not torch.equal(few.images, make_stimuli(name, 3, size=48, seed=2).images)
 
 
 def test_matched_conditions_share_what_they_do_not_vary() -> None:
@@ -167,3 +167,46 @@ def test_random_backgrounds_stay_apart_from_what_is_drawn() -> None:
     corner = found.images[:, :, 0, 0].int()
     assert (corner - 255).abs().amax(1).min() >= 49
     assert (corner - torch.tensor([255, 0, 0])).abs().amax(1).min() >= 49
+
+
+def test_cells_in_and_out_of_the_shadow_send_the_same() -> None:
+    found = make_stimuli("adelson_checkerboard_illusion", None, size=128)
+    at = np.stack([found.factor("TipX"), found.factor("TipY")], 1).astype(int) - 2  # beside the arrow, in its cell
+    sent = found.images[torch.arange(len(found)), 0, torch.from_numpy(at[:, 1]), torch.from_numpy(at[:, 0])].double()
+    assert float((sent - 76.5).abs().max()) <= 1.0
+    assert len(found) == 16
+
+
+def test_arrows_point_at_the_grey_that_is_told() -> None:
+    found = make_stimuli("grayscale_shapes", 20, size=96)
+    at = np.stack([found.factor("TipX"), found.factor("TipY")], 1).astype(int) - 1
+    grey = found.images[torch.arange(20), 0, torch.from_numpy(at[:, 1]), torch.from_numpy(at[:, 0])].numpy()
+    assert np.abs(grey - found.factor("TargetGrey")).max() <= 1
+    square = make_stimuli("lightness_contrast_illusion", None, size=112)
+    assert (square.images[:, 0, 56, 75] == 200).all()
+    np.testing.assert_array_equal(square.images[:, 0, 0, 0].numpy(), square.factor("Background"))
+
+
+def test_lines_and_verniers_measure_as_annotated() -> None:
+    found = make_stimuli("weber_law", None, size=224)
+    lit = found.images[:, 0].double()
+    grey = found.factor("Grey")
+    np.testing.assert_allclose(lit.sum((1, 2)).numpy() / grey / 2, found.factor("LineLength"), rtol=0.03)
+    found = make_stimuli("un_crowding", 20, conditions=("outside",), size=224)
+    left = found.factor("Direction") == "left"
+    assert (np.sign(found.factor("Offset")) == np.where(left, -1, 1)).all()
+    middle = (torch.arange(224) + 0.5)[None, None] * found.images[:, 0].double()
+    height = found.factor("Vernier")
+    for picture, weights, high, offset in zip(found.images[:, 0].double(), middle[0:], height, found.factor("Offset")):
+        bottom = int(picture.any(1).nonzero().max()) + 1
+        lower, upper = bottom - int(high), bottom - 2 * int(high) - 1
+        x = [weights[a:b].sum() / picture[a:b].sum() for a, b in ((lower, bottom), (upper, lower - 1))]
+        assert float(x[0] - x[1]) == pytest.approx(offset, abs=0.6)
+
+
+def test_a_face_upside_down_is_the_face_turned() -> None:
+    found = make_stimuli("thatcher_illusion_face", 2, size=96)
+    upright, turned = (found.where(Type=f"thatcherised_{way}").images.int() for way in ("upright", "inverted"))
+    assert int((upright.flip((2, 3)) - turned).abs().max()) <= 1
+    changed = found.where(Type="normal_upright").images.int() != found.where(Type="thatcherised_upright").images.int()
+    assert 0.002 < float(changed.float().mean()) < 0.1

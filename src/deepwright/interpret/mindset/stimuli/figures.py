@@ -1,4 +1,4 @@
-"""Lines of set lengths, verniers among flankers, hidden figures, schematic faces, and pairs that are the same or not."""
+"""Lines of set lengths, verniers among flankers, hidden figures, schematic faces, pairs that are the same or not."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def weber(scene: Scene, *, width: float = 2 / 224) -> tuple[Canvas, Factors]:
         width: in canvas sides.
     """
     cell = scene.ids.to(scene.device) % WEBER_CELLS
-    length = torch.tensor(_LENGTHS, device=scene.device)[cell // len(_LEVELS)] * scene.size / 224
+    length = torch.tensor(_LENGTHS, device=scene.device)[cell // len(_LEVELS)].double() * scene.size / 224
     grey = torch.tensor(_LEVELS, device=scene.device)[cell % len(_LEVELS)].float()
     side = torch.stack([length / 2, torch.zeros_like(length)], 1)
     canvas, middle = scene.canvas(), scene.middle()
-    canvas.segment(middle - side, middle + side, max(1.0, width * scene.size), grey)
+    canvas.segment(middle - side, middle + side, max(1.0, width * scene.size), grey[:, None])
     return canvas, {"LineLength": length, "Grey": grey}
 
 
@@ -216,5 +216,3 @@ def _outline(draws: object, style: str, scene: Scene) -> Tensor:
         ends = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], device=scene.device).expand(len(turn), -1, -1)
         return turned(ends * between(u[:, 0], 0.4, 1.0)[:, None, None], turn)
     return blob(numbers, 24) * 1.6
-
-

@@ -18,7 +18,7 @@ _SQUARE, _GREY = 80 / 224, 200.0
 _ARROW = 9 / 224
 _SHAPES, _CORNERS, _TIPS = 20, 24, 64
 LIGHTNESS_CELLS = _LATTICE**2 * len(_BACKGROUNDS)
-CHECKER_CELLS = 64
+CHECKER_CELLS = 16
 
 
 def arrow(canvas: Canvas, tip: Tensor, side: float) -> None:
@@ -73,7 +73,7 @@ def checkerboard(scene: Scene, *, squares: int = 8, shadow: float = 0.5) -> tupl
 
     Args:
         scene: what to draw; picture i is cell i of the grid.
-        squares: a side.
+        squares: a side, even, 4 or more.
         shadow: light that is left in it.
     """
     items, lit = scene.paired()
@@ -86,12 +86,10 @@ def checkerboard(scene: Scene, *, squares: int = 8, shadow: float = 0.5) -> tupl
     picture = (255 * light * dim)[None, None].expand(scene.n, 1, -1, -1)
     canvas = scene.canvas()
     canvas.field(picture)
-    k = items.ids.to(scene.device) % (squares * (squares // 2 - 1) // 2)
-    line = k % squares
-    pick = k // squares * 2 % (squares // 2 - 1)
-    first = torch.where(lit == 1, squares // 2 + 1, 0) + pick
-    odd = (first + line) % 2 != lit  # light cells where the sum is even, dark ones where it is odd
-    at = torch.where(odd, first + torch.where(lit == 1, 1, 1), first).clamp(max=squares - 1)
+    half = squares // 2
+    line = items.ids.to(scene.device) % squares
+    first = items.ids.to(scene.device) // squares % max(1, (half - 1) // 2) * 2 + torch.where(lit == 1, half + 1, 0)
+    at = first + ((first + line) % 2 != lit)  # light cells where the sum is even, dark ones where it is odd
     tip = torch.stack([(at + 0.35) * cell, (line + 0.35) * cell], 1)
     arrow(canvas, tip, 0.4 * cell)
     return canvas, {
@@ -125,7 +123,7 @@ def grey_shapes(scene: Scene) -> tuple[Canvas, Factors]:
         corners = _random_shape(draws, scene.device) * between(draws.uniform(), 0.06, 0.25)[:, None, None]
         place = draws.uniform(2)
         grey = between(draws.uniform(), 1.0, 253.0).round()
-        canvas.polygon((corners + place[:, None]) * size, grey)
+        canvas.polygon((corners + place[:, None]) * size, grey[:, None])
     tips = between(draws.uniform(_TIPS, 2), 0.1, 0.9) * size
     near = int(max(2, round(_ARROW * size / 2)))
     images = canvas.images()[:, 0]
@@ -149,11 +147,13 @@ def _random_shape(draws: Streams, device: torch.device | str) -> Tensor:
     kind, sides = draws.integers(0, 7), draws.integers(3, 10)
     stretch, span, turn = between(draws.uniform(), 0.4, 1.0), draws.uniform(), draws.uniform(high=2 * math.pi)
     rough = between(draws.uniform(_CORNERS), 0.4, 1.0)
-    t = torch.arange(_CORNERS, device=device) / _CORNERS
+    t = torch.arange(_CORNERS, device=device, dtype=torch.float64) / _CORNERS
     circle = 2 * math.pi * t.expand(draws.n, -1)
     part = circle * between(span, 0.2, 0.8)[:, None]
     stepped = 2 * math.pi * (t * sides[:, None]).floor() / sides[:, None]
-    angle = torch.where(kind[:, None] >= 5, stepped, torch.where((kind[:, None] == 1) | (kind[:, None] == 2), part, circle))
+    angle = torch.where(
+        kind[:, None] >= 5, stepped, torch.where((kind[:, None] == 1) | (kind[:, None] == 2), part, circle)
+    )
     radius = torch.ones_like(angle)
     radius[:, -1] = torch.where(kind == 1, 0.0, radius[:, -1])  # a pie comes back to the middle
     radius = torch.where(kind[:, None] == 6, rough, radius)
