@@ -232,6 +232,8 @@ SYSTEMS: tuple[System, ...] = (
         "mindset",
         ("audit_perception", "make_stimuli", "StimulusSet", "StimulusDecoder", "judge_similarity", "classify_stimuli"),
         study="mindset",
+        missing="line drawings and silhouettes with their variants, geons, blocks and relations, Thatcher words, affine "
+        "and viewpoint sets; loaders of third-party drawings; residual decoders; TOML files; psychometric curves",
     ),
     System("padic-dnn", "Networks whose neurons sit on a tree", "2402.00094", "nets"),
     System("learned-priors", "Kronecker Laplace with learned priors and PAC-Bayes scaling", "2307.07753", "bayes"),
