@@ -39,6 +39,8 @@ FORWARDERS = {
     "data: stream_scenes",
     "compress: MaskedOriginal.__call__",  # the network's own keyword inputs
     "nets: HuggingFace.asked",  # those too
+    "interpret: make_stimuli",  # those of the experiment's generator
+    "interpret: measure_experiment",  # those too
     "studies: cross",  # the axes of a grid
     "studies: curve",  # what a figure's series reads
     "ood: Detector.remember",  # names of what was learnt

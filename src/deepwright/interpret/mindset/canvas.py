@@ -23,6 +23,9 @@ Coverage = Callable[[Tensor, Tensor, Tensor], Tensor]
 class Canvas:
     """n pictures of size x size, x to the right and y down in pixels; pixel (i, j) covers [j, j + 1) x [i, i + 1).
 
+    Geometry may come in float64; pixels are worked out in float32, by operations that round alike wherever a picture
+    stands in its batch (no `hypot`, no `lerp`).
+
     A shape is painted over what is there by the share of each pixel that it covers. Each call paints one shape a
     picture; shapes without length or radius paint nothing.
 
@@ -62,11 +65,16 @@ class Canvas:
         """One colour a picture.
 
         Args:
-            given: a grey level or (n,) of them, (3,), or (n, 3).
+            given: a grey level, (3,), (n, 3), or (n, 1) for a grey level each.
+
+        Raises:
+            InputError: another shape; (n,) could be either.
         """
         value = torch.as_tensor(given, dtype=torch.float32, device=self.device)
-        if value.ndim == 1 and len(value) != 3:
-            value = value[:, None]
+        if value.ndim and (value.ndim > 2 or value.shape[-1] not in ((3,) if value.ndim == 1 else (1, 3))):
+            raise InputError(
+                "colour", given=f"shape {tuple(value.shape)}", expected="one number, (3,), (n, 3) or (n, 1)"
+            )
         return value.expand(self.n, 3) if value.ndim < 2 else value.expand(-1, 3)
 
     def segment(self, a: Tensor, b: Tensor, width: Tensor | float, colour: Tensor | tuple[float, ...] | float) -> None:
@@ -78,9 +86,9 @@ class Canvas:
             width: in pixels, one or (n,).
             colour: see `colour`.
         """
-        half = self._each(width)[:, None] / 2
+        half, a, b = self._each(width)[:, None] / 2, a.float(), b.float()
         along = b - a
-        length = along.norm(dim=1, keepdim=True)
+        length = along.square().sum(1, keepdim=True).sqrt()
         unit, middle, reach = along / length.clamp_min(1e-9), (a + b) / 2, length / 2
 
         def local(i: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,7 +100,7 @@ class Canvas:
             return _overlap(u, reach[i]) * _overlap(v, half[i])
 
         u, v = local(*self._centres())
-        near = torch.hypot((u - reach).clamp_min(0), (v - half).clamp_min(0)) < _REACH
+        near = ((u - reach).clamp_min(0).square() + (v - half).clamp_min(0).square()).sqrt() < _REACH
         self._paint(near & (length > 0) & (half > 0), coverage, colour)
 
     def disc(
@@ -110,11 +118,11 @@ class Canvas:
             colour: see `colour`.
             width: of the stroke, which lies half inside; None fills.
         """
-        r = self._each(radius)[:, None]
+        r, centre = self._each(radius)[:, None], centre.float()
         half = None if width is None else self._each(width)[:, None] / 2
 
         def distance(i: Tensor, x: Tensor, y: Tensor) -> Tensor:
-            return torch.hypot(x - centre[i, :1], y - centre[i, 1:]) - r[i]
+            return ((x - centre[i, :1]).square() + (y - centre[i, 1:]).square()).sqrt() - r[i]
 
         def coverage(i: Tensor, x: Tensor, y: Tensor) -> Tensor:
             d = distance(i, x, y)
@@ -137,13 +145,15 @@ class Canvas:
             colour: see `colour`.
             behind: (n, 2) points and (n, 2) unit normals of straight cuts: only what lies behind them is painted.
         """
+        corners = corners.float()
+        cut = None if behind is None else (behind[0].float(), behind[1].float())
         extent = (corners.amax(1) - corners.amin(1)).amax(1, keepdim=True)
 
         def distance(i: Tensor, x: Tensor, y: Tensor) -> Tensor:
             d = polygon_distance(corners[i], x, y)
-            if behind is None:
+            if cut is None:
                 return d
-            point, normal = behind[0][i], behind[1][i]
+            point, normal = cut[0][i], cut[1][i]
             return d.maximum((x - point[:, :1]) * normal[:, :1] + (y - point[:, 1:]) * normal[:, 1:])
 
         def coverage(i: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -169,7 +179,7 @@ class Canvas:
             width: of the stroke.
             colour: see `colour`.
         """
-        half = self._each(width)[:, None] / 2
+        half, points = self._each(width)[:, None] / 2, points.float()
 
         def coverage(i: Tensor, x: Tensor, y: Tensor) -> Tensor:
             return _overlap(path_distance(points[i], x, y), half[i])
@@ -218,7 +228,7 @@ class Canvas:
             alpha = (alpha >= 0.5).float()
         rows = image * self._side**2 + tile
         before = self._pixels[rows].float()
-        after = torch.lerp(before, self.colour(colour)[image][:, :, None], alpha[:, None])
+        after = before + alpha[:, None] * (self.colour(colour)[image][:, :, None] - before)
         self._pixels.index_copy_(0, rows, after.round_().to(torch.uint8))
 
     def _whole(self) -> Tensor:

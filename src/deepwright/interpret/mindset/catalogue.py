@@ -6,12 +6,27 @@ from deepwright.core.errors import unknown_name
 from deepwright.interpret.mindset.experiment import DECODING, SIMILARITY, Contrast, Experiment, Human
 from deepwright.interpret.mindset.stimuli.arcs import jastrow
 from deepwright.interpret.mindset.stimuli.dots import emergent
+from deepwright.interpret.mindset.stimuli.figures import (
+    WEBER_CELLS,
+    crowding,
+    embedded,
+    same_different,
+    thatcher_face,
+    weber,
+)
 from deepwright.interpret.mindset.stimuli.gratings import tilt
+from deepwright.interpret.mindset.stimuli.greys import (
+    CHECKER_CELLS,
+    LIGHTNESS_CELLS,
+    checkerboard,
+    grey_shapes,
+    lightness,
+)
 from deepwright.interpret.mindset.stimuli.lengths import ebbinghaus, muller_lyer, ponzo
 from deepwright.interpret.mindset.stimuli.lines import nap_mp_lines
 from deepwright.interpret.mindset.stimuli.parts import amodal, decomposition
 
-_ILLUSIONS, _MIDDLE = "illusions", "middle level"
+_ILLUSIONS, _MIDDLE, _OBJECTS = "illusions", "middle level", "objects"
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
@@ -81,6 +96,76 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         train={"Type": "only_center"},
     ),
     Experiment(
+        "lightness_contrast_illusion",
+        _ILLUSIONS,
+        ("square",),
+        lightness,
+        DECODING,
+        Human("a grey square looks lighter before a dark background than before a light one"),
+        Contrast({"Type": "square", "Surround": "dark"}, {"Type": "square", "Surround": "light"}),
+        target="TargetGrey",
+        train={"Type": "shapes"},
+        train_on="grayscale_shapes",
+        cells=LIGHTNESS_CELLS,
+    ),
+    Experiment(
+        "adelson_checkerboard_illusion",
+        _ILLUSIONS,
+        ("board",),
+        checkerboard,
+        DECODING,
+        Human("a light cell in the shadow looks lighter than a dark cell in the light that sends as much"),
+        Contrast({"Type": "board", "Cell": "shadowed light"}, {"Type": "board", "Cell": "lit dark"}),
+        target="TargetGrey",
+        train={"Type": "shapes"},
+        train_on="grayscale_shapes",
+        cells=CHECKER_CELLS,
+    ),
+    Experiment(
+        "grayscale_shapes",
+        _ILLUSIONS,
+        ("shapes",),
+        grey_shapes,
+        DECODING,
+        Human("none: what the read-out of the two before learns from"),
+        target="TargetGrey",
+        train={"Type": "shapes"},
+    ),
+    Experiment(
+        "thatcher_illusion_face",
+        _ILLUSIONS,
+        ("normal_upright", "thatcherised_upright", "normal_inverted", "thatcherised_inverted"),
+        thatcher_face,
+        SIMILARITY,
+        Human("eyes and mouth turned upside down are seen far better in an upright face than in one upside down"),
+        Contrast(
+            ({"Type": "normal_upright"}, {"Type": "thatcherised_upright"}),
+            ({"Type": "normal_inverted"}, {"Type": "thatcherised_inverted"}),
+        ),
+    ),
+    Experiment(
+        "weber_law",
+        _MIDDLE,
+        ("line",),
+        weber,
+        DECODING,
+        Human("the just noticeable difference of two lengths grows in proportion to the length"),
+        target="LineLength",
+        train={"Type": "line"},
+        cells=WEBER_CELLS,
+    ),
+    Experiment(
+        "un_crowding",
+        _MIDDLE,
+        ("outside", "inside"),
+        crowding,
+        DECODING,
+        Human("one flanker hides the offset of two bars, and many alike flankers show it again"),
+        target="Direction",
+        task="classification",
+        train={"Type": "outside"},
+    ),
+    Experiment(
         "emergent_features",
         _MIDDLE,
         ("single", "proximity", "orientation", "linearity"),
@@ -118,6 +203,28 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         SIMILARITY,
         Human("a change that makes lines parallel, collinear or meeting is seen more than an equal metric change"),
         Contrast(({"Type": "reference"}, {"Type": "NAP"}), ({"Type": "reference"}, {"Type": "MP"})),
+    ),
+    Experiment(
+        "embedded_figures",
+        _OBJECTS,
+        ("plain", "embedded"),
+        embedded,
+        DECODING,
+        Human("a figure is found among the lines that extend its sides, with more effort"),
+        target="Figure",
+        task="classification",
+        train={"Type": "plain"},
+    ),
+    Experiment(
+        "same_different_task",
+        _OBJECTS,
+        ("same", "different"),
+        same_different,
+        DECODING,
+        Human("who tells same from different in one style of drawing tells it in every other"),
+        target="Label",
+        task="classification",
+        train={"Type": ("same", "different")},
     ),
 )
 

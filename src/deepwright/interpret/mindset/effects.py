@@ -164,4 +164,5 @@ def effect_beyond(items: Float[Tensor, " n"], control: Float[Tensor, " n"], seed
     centred = control - control.mean()
     spread = centred.square().sum()
     slope = (centred * items).sum() / spread if float(spread) > 1e-12 else torch.zeros_like(spread)
-    return effect_of(items - slope * control, seed)
+    left = items - slope * control
+    return effect_of(torch.where(left.abs() < 1e-6 * items.abs().max(), 0.0, left), seed)

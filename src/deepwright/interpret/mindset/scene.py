@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -21,6 +22,32 @@ _ROUNDS = 64
 
 Factors = dict[str, Tensor | list[str]]
 """One value a picture."""
+
+
+class Draws(Streams):
+    """Random numbers in float64.
+
+    Sines and powers of float32 numbers differ in their last bit by where they stand in a batch; worked out in float64
+    and then drawn in float32 they don't, so that a picture is the same, bit for bit, in any batch.
+    """
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """(N, *shape) float64, uniform in (low, high).
+
+        Args:
+            shape: of one sample's numbers.
+            low: lower end.
+            high: upper end.
+        """
+        return low + (high - low) * super().uniform(*shape).double()
+
+    def normal(self, *shape: int) -> Tensor:
+        """(N, *shape) float64, standard normal.
+
+        Args:
+            shape: of one sample's numbers.
+        """
+        return (2 * self.uniform(*shape) - 1).clamp(-1 + 6e-8, 1 - 6e-8).erfinv() * math.sqrt(2.0)
 
 
 @dataclass(frozen=True)
@@ -66,7 +93,7 @@ class Scene:
             shared: whether matched conditions draw the same.
         """
         own = "" if shared and self.matched else self.condition
-        return Streams(self.seed, self.ids, f"mindset/{self.name}/{what}/{own}", device=self.device)
+        return Draws(self.seed, self.ids, f"mindset/{self.name}/{what}/{own}", device=self.device)
 
     def paired(self) -> tuple[Scene, Int64[Tensor, " n"]]:
         """Pictures 2 k and 2 k + 1 as two versions of item k: the scene of the items, and which version each is."""
@@ -89,9 +116,9 @@ class Scene:
 
         return first_valid(self.draws("background"), lambda draws: draws.uniform(16, 3, high=255.0), far)
 
-    def middle(self) -> Float[Tensor, "n 2"]:
+    def middle(self) -> Tensor:
         """(n, 2) the canvas's middle."""
-        return torch.full((self.n, 2), self.size / 2, device=self.device)
+        return torch.full((self.n, 2), self.size / 2, device=self.device, dtype=torch.float64)
 
 
 def first_valid(

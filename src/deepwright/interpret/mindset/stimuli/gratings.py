@@ -40,8 +40,8 @@ def tilt(scene: Scene, *, cycles: Range | None = None, radius: Range = (0.1, 0.6
     centre = torch.zeros_like(free) if both else free
     canvas = scene.canvas()
     x, y = (middle - scene.size / 2 for middle in canvas.grid())
-    distance = torch.hypot(x[None, None, :], y[None, :, None])
-    inside = (0.5 + reach[:, None, None] - distance).clamp(0, 1)[:, None]
+    distance = (x[None, None, :].square() + y[None, :, None].square()).sqrt()
+    inside = (0.5 + reach.float()[:, None, None] - distance).clamp(0, 1)[:, None]
     if scene.condition != "only_center":
         shown = None if both else 1 - inside
         canvas.field(grating(waves, torch.deg2rad(context), x, y, scene.size), shown)
@@ -67,9 +67,12 @@ def grating(waves: Tensor, angle: Tensor, x: Tensor, y: Tensor, size: int) -> Te
         y: (h,).
         size: of the canvas.
     """
-    k = 2 * math.pi * waves / size
-    phase = (k * angle.cos())[:, None, None] * x[None, None, :] + (k * angle.sin())[:, None, None] * y[None, :, None]
-    return (127.5 * (1 + phase.sin()))[:, None]
+    k = 2 * math.pi * waves.double() / size
+    across, down = (k * angle.cos())[:, None] * x, (k * angle.sin())[:, None] * y
+    sx, cx, sy, cy = (part.float() for part in (across.sin(), across.cos(), down.sin(), down.cos()))
+    wave = sx[:, None, :] * cy[:, :, None]  # sin(a + b) from sines of either axis: none over the whole picture
+    wave += cx[:, None, :] * sy[:, :, None]
+    return wave.add_(1).mul_(127.5)[:, None]
 
 
 def van_der_corput(ids: Tensor) -> Tensor:

@@ -103,8 +103,9 @@ def blob(draws_normal: Tensor, points: int = 32, roughness: float = 0.25) -> Ten
         points: corners of each.
         roughness: deviation of the radius, of itself.
     """
-    angle = torch.arange(points, device=draws_normal.device) * (2 * math.pi / points)
-    waves = torch.arange(2, 6, device=draws_normal.device)
+    dtype, place = draws_normal.dtype, draws_normal.device
+    angle = torch.arange(points, device=place, dtype=dtype) * (2 * math.pi / points)
+    waves = torch.arange(2, 6, device=place, dtype=dtype)
     fall = roughness / (waves - 1.0)
     phase = waves[:, None] * angle
     swing = (draws_normal[:, :4] * fall) @ phase.cos() + (draws_normal[:, 4:] * fall) @ phase.sin()
