@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,7 +17,9 @@ from deepwright.core.features import extract
 from deepwright.core.requirements import require_whole
 from deepwright.core.results import Figure, Table
 from deepwright.core.tasks import Binary, Classification, Regression
-from deepwright.interpret import DeepInClassifier, DeepInRegressor, deepin_report, test_variables
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LEAST, _SHOWN = 50, 12
 _ALPHA = 0.05
@@ -59,6 +60,8 @@ def check_reliance(subject: Subject, rows: int = 1500, splits: int = 3) -> Findi
     """
     require_whole(_LEAST, rows=rows)
     require_whole(1, splits=splits)
+    from deepwright.interpret import DeepInClassifier, DeepInRegressor
+
     data = _rows(subject, rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say stands in the values
@@ -131,6 +134,8 @@ def _array(values: Any) -> np.ndarray:
 
 
 def _frame(data: _Rows, part: int) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame(data.x[part], columns=_different(data.names))
 
 
@@ -142,6 +147,8 @@ def _different(names: list[str]) -> list[str]:
 
 def _tested(labels: Any, data: _Rows, splits: int, seed: int) -> dict[str, tuple[float, float]]:
     """Column -> corrected p and relative increase of the loss, on the test rows; nothing where no test is possible."""
+    from deepwright.interpret import test_variables
+
     if not labels.selected_:
         return {}
     try:
@@ -197,5 +204,7 @@ def _remedy(extra: set[str], data: _Rows) -> str:
 
 def _figures(network: Any) -> list[Figure]:
     """The network's outputs along its directions."""
+    from deepwright.interpret import deepin_report
+
     drawn = deepin_report(network).figures
     return [figure for figure in drawn if figure.kind == "line"][:2]

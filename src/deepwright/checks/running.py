@@ -18,6 +18,7 @@ from deepwright.checks.attribute_cost import check_attribute_cost
 from deepwright.checks.calibration import check_calibration
 from deepwright.checks.corruptions import check_corruptions
 from deepwright.checks.cost import check_cost
+from deepwright.checks.embedding import check_embedding
 from deepwright.checks.findings.comparison import compare, read_report, require_alike
 from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.findings.gates import Gate, evaluate, require_gates
@@ -25,6 +26,7 @@ from deepwright.checks.fragility import check_fragility
 from deepwright.checks.monitor import check_monitor
 from deepwright.checks.ood import check_ood
 from deepwright.checks.patches import check_patches
+from deepwright.checks.perception import check_perception
 from deepwright.checks.plausibility import check_plausibility
 from deepwright.checks.preemptive import check_preemptive
 from deepwright.checks.quality.drift import check_drift
@@ -32,6 +34,7 @@ from deepwright.checks.quality.duplicates import check_duplicates
 from deepwright.checks.quality.groups import check_groups
 from deepwright.checks.quality.labels import check_labels
 from deepwright.checks.quality.slices import check_slices
+from deepwright.checks.reliance import check_reliance
 from deepwright.checks.robustness import check_robustness
 from deepwright.checks.side_by_side import running_on
 from deepwright.checks.smoothing import check_smoothing
@@ -72,7 +75,10 @@ ON_REQUEST: dict[str, Check] = {
     "attenuation": check_attenuation,
     "streams": check_streams,
     "plausibility": check_plausibility,
+    "reliance": check_reliance,
     "attribute_cost": check_attribute_cost,
+    "embedding": check_embedding,
+    "perception": check_perception,
 }
 """Built-in checks that run where they are named: they take long, or measure what few ask for."""
 

@@ -5,28 +5,41 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from deepwright.core.results import Figure
+from deepwright.interpret.tunnel.critical import CriticalPoint
 from deepwright.interpret.tunnel.domains import Domain
 from deepwright.interpret.tunnel.layers import Chain, Residual
 from deepwright.interpret.tunnel.maps import ScalarMap
 from deepwright.interpret.tunnel.norms import chain_upper, skip_smallest
-
-if TYPE_CHECKING:
-    from deepwright.interpret.tunnel.auditing import EmbeddingReport
+from deepwright.interpret.tunnel.witnesses import TunnelPath
 
 _SIDE = 240
 _LOW, _HIGH = np.array([58, 110, 180]), np.array([222, 110, 52])
 
 
-def level_sets(
-    title: str, shown: Sequence[tuple[str, ScalarMap, EmbeddingReport]], domain: Domain, note: str = ""
-) -> Figure:
+class Audited(Protocol):
+    """What is drawn of a report."""
+
+    @property
+    def verdict(self) -> str:
+        """PRESENT, ABSENT or UNDECIDED."""
+
+    @property
+    def points(self) -> Sequence[CriticalPoint]:
+        """Critical points."""
+
+    @property
+    def witnesses(self) -> Sequence[TunnelPath]:
+        """Tunnels."""
+
+
+def level_sets(title: str, shown: Sequence[tuple[str, ScalarMap, Audited]], domain: Domain, note: str = "") -> Figure:
     """Maps of the plane: colour is the value's side of 0, bands are its levels, black lines tunnels, crosses points.
 
     Args:
@@ -43,7 +56,7 @@ def level_sets(
     return Figure("images", title, series, note=f"{words} {note}".strip())
 
 
-def picture(fn: ScalarMap, report: EmbeddingReport, domain: Domain) -> str:
+def picture(fn: ScalarMap, report: Audited, domain: Domain) -> str:
     """One map as base64 of a PNG.
 
     Args:
