@@ -43,9 +43,9 @@ def subject(**options):
 def test_the_place_is_cheaper_than_the_label_and_the_lot_is_not_told():
     found = check_attribute_cost(subject(), ["place", "lot"])
     assert found.grade == "info"
-    assert found.values["cost of place"].high < found.values["cost of label"].low
-    assert found.values["told of place"] > 0.8
-    assert found.values["told of lot"] < 0.05
+    assert found.values["cost_of_place"].high < found.values["cost_of_label"].low
+    assert found.values["told_of_place"] > 0.8
+    assert found.values["told_of_lot"] < 0.05
     assert "Cheaper to read than the label: place" in found.summary
     assert "lot" not in found.summary
     assert [row[0] for row in found.tables[0].rows] == ["label", "place", "lot"]

@@ -16,7 +16,7 @@ from deepwright.cli import main
 from deepwright.cli.listing import builtin_checks
 
 COMMANDS = main.commands
-NETWORKS = ("audit", "shrink", "exits", "guard")
+NETWORKS = ("audit", "shrink", "exits", "guard", "explain")
 WORKFLOWS = (*NETWORKS, "label", "solve")
 EXAMPLES = {name: shlex.split(command.example)[1:] for name, command in COMMANDS.items()}
 LONG = ("harden", "shrink", "exits", "guard", "label", "drive", "study")  # a minute each: the slow suite runs them

@@ -60,8 +60,8 @@ def check_attribute_cost(subject: Subject, attributes: Sequence[str] | None = No
     Args:
         subject: of classes, with training samples and a network whose features can be seen.
         attributes: names of columns of the table, of what is known beside the inputs, or of statistics of pictures;
-            `subject.attributes`, `subject.groups`, or all that is known beside the inputs, when None. Columns of many numbers are read by
-            quarters.
+            `subject.attributes`, `subject.groups`, or all that is known beside the inputs, when None. Columns of many
+            numbers are read by quarters.
 
     Raises:
         NotApplicableError: another task, too few training samples, no features, no attributes.
@@ -79,7 +79,7 @@ def check_attribute_cost(subject: Subject, attributes: Sequence[str] | None = No
     cheap = [r for r in others if r.told >= _TELLS and r.cost.high < label.cost.low]
     values: dict[str, Any] = {}
     for r in read:
-        values |= {f"cost of {r.name}": r.cost, f"told of {r.name}": r.told}
+        values |= {f"cost_of_{_key(r.name)}": r.cost, f"told_of_{_key(r.name)}": r.told}
     return Finding(
         check="attribute_cost",
         grade="info",
@@ -103,6 +103,10 @@ def _parts(subject: Subject) -> list[Split]:
     if len(parts[0]) < _LEAST or not len(parts[1]):
         raise NotApplicableError(f"{len(parts[0])} training samples are too few to read from: {_LEAST} are needed")
     return parts
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "_")
 
 
 def _names(subject: Subject, asked: Sequence[str] | None, known: Mapping[str, Any]) -> list[str]:

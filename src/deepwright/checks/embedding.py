@@ -62,10 +62,9 @@ def _inputs(subject: Subject) -> Tensor:
         raise NotApplicableError(f"it looks at single outputs, and this is {subject.task.kind}")
     if not subject.has_gradients:
         raise NotApplicableError("the network has no gradients here")
-    x = subject.data.test.x
+    x = subject.data.test.inputs(slice(0, _ROWS))
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise NotApplicableError("its inputs aren't tensors of real numbers")
-    x = x[:_ROWS]
     if x[0].numel() <= _MOST_FEATURES and bool((x.flatten(1).amax(0) == x.flatten(1).amin(0)).any()):
         raise NotApplicableError("a feature of its inputs doesn't vary: the box of the data has no volume")
     return x

@@ -21,7 +21,12 @@ from deepwright.cli.words import FRESH, JSON, TASK, out, subject, tell, words
         multiple=True,
         help="uses, costs, forbids or sees; all that apply by default.",
     ),
-    click.option("--attribute", "attributes", multiple=True, help="What the cost is asked of: a column, or brightness and the like."),
+    click.option(
+        "--attribute",
+        "attributes",
+        multiple=True,
+        help="What the cost is asked of: a column, or brightness and the like.",
+    ),
     out("explanation", "the page"),
     JSON,
     FRESH,

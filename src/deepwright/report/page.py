@@ -61,13 +61,15 @@ def render(report: AuditReport) -> str:
     """The page as a string."""
     subject = report.subject
     title = f"{subject['name']} on {subject['data']}"
-    top = [_header(report, title), _verdict(report), _numbers(report.findings), _first(report.findings)]
+    explains = report.kind == "explanation"
+    top = [_header(report, title)]
+    top += [_answers_to(report)] if explains else [_verdict(report), _numbers(report.findings), _first(report.findings)]
     sections = []
     if report.comparison is not None:
         sections.append(
             folded("comparison", "Before and after", table_html(compared_in_words(report.comparison)), opened=True)
         )
-    sections += [finding_html(f) for f in report.findings]
+    sections += [finding_html(f, opened=explains and f.grade != "n/a") for f in report.findings]
     sections.append(folded("glossary", "What the words mean", glossary_html()))
     bar = '<div class="sections"><h2>In detail</h2><button type="button" id="all">Open all</button></div>'
     return document(f"{report.kind.capitalize()}: {title}", f"{''.join(top)}{bar}{''.join(sections)}{_footer(report)}")
@@ -123,6 +125,15 @@ def _answers(subject: dict[str, Any]) -> str:
     if task == "multi-label classification":
         return f"{task} with {classes} labels"
     return f"{classes} classes" if task == "classification" else f"{task} with {classes} classes"
+
+
+def _answers_to(report: AuditReport) -> str:
+    """The questions of an explanation, each with its answer in a sentence: nothing of it is a grade."""
+    rows = []
+    for f in report.findings:
+        name, place = cut(title_of(f.check)), escape(f.check, quote=True)
+        rows.append(f'<li>{badge(f)}<div><h3><a href="#{place}">{name}</a></h3><p>{code(f.summary)}</p></div></li>')
+    return f'<section class="first" aria-label="Answers"><h2>Answers</h2><ol>{"".join(rows)}</ol></section>'
 
 
 def _verdict(report: AuditReport) -> str:

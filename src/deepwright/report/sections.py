@@ -15,11 +15,12 @@ from deepwright.report.words import TITLES, sentence, spread, title_of, words_of
 _BLOCK = 40  # characters from which Python stands on lines of its own, with a button that copies it
 
 
-def finding_html(finding: Finding) -> str:
+def finding_html(finding: Finding, opened: bool = False) -> str:
     """A folded section.
 
     Args:
         finding: of any check; every word is escaped.
+        opened: from the start.
     """
     f = finding
     parts = [
@@ -32,7 +33,7 @@ def finding_html(finding: Finding) -> str:
         f'<p class="note">Measured in {f.seconds:.1f} seconds.</p>',
     ]
     question = f"<small>{TITLES[f.check][1]}</small>" if f.check in TITLES else ""
-    return folded(f.check, title_of(f.check), "".join(parts), before=badge(f), after=maybe(f) + question)
+    return folded(f.check, title_of(f.check), "".join(parts), before=badge(f), after=maybe(f) + question, opened=opened)
 
 
 def folded(anchor: str, title: str, body: str, *, before: str = "", after: str = "", opened: bool = False) -> str:

@@ -242,6 +242,32 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("macro_dice_repaired", "mean Dice after a repair of the labels"),
         Word("vanished_classes", "classes that are predicted nowhere"),
     ),
+    "reliance": (
+        Word("columns", "columns (of pictures: features)", "count"),
+        Word("used_by_network", "that the network's outputs change with", "count"),
+        Word("needed_by_labels", "that the labels ask for", "count"),
+        Word("used_but_not_needed", "used, and not shown to be needed", "count"),
+        Word("needed_but_not_used", "needed, and not used", "count"),
+        Word("directions_of_network", "combinations that hold all of its outputs", "count"),
+        Word("directions_of_labels", "combinations that hold what the labels ask for", "count"),
+    ),
+    "attribute_cost": (
+        Word("cost_of_(.+)", "bits that {0} takes to be learnt from its features"),
+        Word("told_of_(.+)", "what its features tell of {0} in the end", "share"),
+    ),
+    "embedding": (
+        Word("outputs_(.+)", "outputs whose critical point is {0}", "count"),
+        Word("width", "widest layer", "count"),
+        Word("features", "numbers of an input", "count"),
+        Word("floor_of_samples", "error that no such network can go below on the samples", "share"),
+        Word("blocks", "residual blocks", "count"),
+        Word("(.+)_ratio", "{0} weight of a block's branch over its skip"),
+    ),
+    "perception": (
+        Word("human_like", "effects in which it is like people", "count"),
+        Word("experiments", "effects that were looked for", "count"),
+        Word("(.+)", "effect of {0}"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -264,6 +290,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "attenuation": ("Attenuation", "How little must be taken from an object until it is lost?"),
     "streams": ("Streams", "Whom does an attack on one channel harm, and is it seen?"),
     "plausibility": ("Plausibility", "Does it put classes beside each other that can't touch?"),
+    "reliance": ("Reliance", "What does it use, and what do the labels ask for?"),
+    "attribute_cost": ("Attribute cost", "What is cheap to read from its features?"),
+    "embedding": ("Shape", "What does its shape forbid?"),
+    "perception": ("Perception", "Does it see as people do?"),
     "smoothing": ("Certified radii", "How far does its answer surely hold, when noise is voted on?"),
 }
 """Check -> (name of its section, its question)."""

@@ -108,6 +108,15 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "macro_dice", "macro_dice_repaired"),
         *_named(_POSITIVE, "vanished_classes"),
     ],
+    "reliance": _named(_POSITIVE, "columns", "(used|needed)_.+", "directions_of_.+"),
+    "attribute_cost": [*_named(_POSITIVE, "cost_of_.+"), *_named(_SHARE, "told_of_.+")],
+    "embedding": [
+        *_named(
+            _POSITIVE, "outputs_(absent|present|undecided)", "width", "features", "blocks", "(least|largest)_ratio"
+        ),
+        *_named(_SHARE, "floor_of_samples"),
+    ],
+    "perception": [*_named(_POSITIVE, "human_like", "experiments"), *_named(_ANY, ".+")],
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ _SIDE = 240
 _LOW, _HIGH = np.array([58, 110, 180]), np.array([222, 110, 52])
 
 
+@runtime_checkable
 class Audited(Protocol):
     """What is drawn of a report."""
 
