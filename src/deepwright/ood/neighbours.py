@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-PAIRS = 20_000_000  # that are compared at once
+PAIRS = 20_000_000  # that are compared at once, at most
+_IN_CACHE = 1_500_000  # so many are fastest
 
 
 def kth_distance(rows: Float[Tensor, "n d"], bank: Float[Tensor, "m d"], k: int) -> Float[Tensor, " n"]:
@@ -21,7 +23,7 @@ def kth_distance(rows: Float[Tensor, "n d"], bank: Float[Tensor, "m d"], k: int)
     """
     middle = bank.mean(0)
     about = bank - middle
-    near = (rows - middle) @ about.T - about.square().sum(1) / 2
+    near = torch.addmm(-about.square().sum(1)[None] / 2, rows - middle, about.T)
     nearest = near.topk(min(k, len(bank)), dim=1).indices[:, -1]
     return (rows - bank[nearest]).norm(dim=1)
 
@@ -32,4 +34,5 @@ def rows_at_once(bank: Tensor) -> int:
     Args:
         bank: as above.
     """
-    return max(1, PAIRS // max(1, len(bank)))
+    m = max(1, len(bank))
+    return max(1, min(PAIRS // m, max(64, _IN_CACHE // m)))
