@@ -341,7 +341,7 @@ SYSTEMS: tuple[System, ...] = (
             *("pursue", "Strips"),
         ),
         study="paths",
-        missing="searches over processes; PDDL beyond STRIPS; what training buys where no table fits",
+        missing="searches over processes; PDDL beyond STRIPS; a second domain in the study",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(

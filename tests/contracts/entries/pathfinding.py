@@ -28,6 +28,7 @@ from deepwright.pathfinding import (
     ZeroHeuristic,
     atoms_of,
     audit_heuristic,
+    beam,
     bwas,
     check_domain,
     estimates,
@@ -40,6 +41,7 @@ from deepwright.pathfinding import (
     symmetries_of,
     validate_path,
 )
+from deepwright.pathfinding.heuristics.corners import corner_index
 from entries import Entry
 
 
@@ -168,6 +170,23 @@ def followed(device):
     return turned, lights.follow(lights.goal.expand(2, -1).to(device), actions)
 
 
+def steered(device):
+    """A policy, what it says, and a beam by it."""
+    puzzle = NPuzzle(2)
+    puzzle.goal = puzzle.goal.to(device)
+    net = QNet(puzzle, 8, 1).to(device)
+    words = {"kind": "policy", "k_max": 6, "batch_size": 20, "check_every": 2}
+    policy = Trainer(puzzle, net, "supervised", **words).fit(max_itrs=3)
+    states, goals = puzzle.sample_instances(torch.arange(6, device=device), 0)
+    return policy.values(states, goals), beam(puzzle, states[3], puzzle.goal, policy, width=20).actions
+
+
+def corners(device):
+    """Numbers of a cube's corners."""
+    states, _ = RubiksCube(3).sample_instances(torch.tensor([0, 3, 9], device=device), 0)
+    return corner_index(states)
+
+
 ENTRIES = [
     Entry("NPuzzle", expanded(lambda: NPuzzle(3))),
     Entry("RubiksCube", expanded(lambda: RubiksCube(2))),
@@ -195,5 +214,7 @@ ENTRIES = [
     ),
     Entry("Trainer of actions", learned(lambda d: QNet(d, 8, 1), "q", search_itrs=2)),
     Entry("Trainer of actions as inputs", learned(lambda d: QNet(d, 8, 1, action_in=True), "q")),
+    Entry("Trainer of a policy", steered),
+    Entry("corners of a cube", corners),
     Entry("audit_heuristic", audited),
 ]
