@@ -142,6 +142,16 @@ def test_a_new_last_layer_with_both_audits(tmp_path, method):
     assert said in found.notes[0]
 
 
+def test_a_network_of_half_precision_gets_a_head_of_half_precision(tmp_path):
+    options = HardenOptions(
+        network().bfloat16(), data=DATA, method="dfr", groups="attribute", checks=["groups"], out=tmp_path
+    )
+    found = harden(options)
+    assert found.hardened.model[1].weight.dtype == torch.bfloat16
+    before, after = (report["groups"].number("worst_class_group") for report in (found.before, found.after))
+    assert after > before + 0.2
+
+
 def test_a_single_logit_keeps_its_shape(tmp_path):
     options = HardenOptions(
         network(1), data=DATA, method="dfr", groups="attribute", task="binary", checks=["groups"], out=tmp_path

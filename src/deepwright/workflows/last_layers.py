@@ -116,7 +116,8 @@ def _require_same(subject: Subject, model: nn.Module, method: HeadMethod, featur
     with torch.no_grad():
         wanted = method.head_(features.to(method.head_.weight))
     a, b = (v.double().cpu() - v.double().cpu().mean(1, keepdim=True) for v in (found, wanted))
-    if not bool((a - b).abs().max() <= 1e-3 * b.abs().max().clamp_min(1e-6)):
+    rounding = max((torch.finfo(p.dtype).eps for p in model.parameters() if p.is_floating_point()), default=0.0)
+    if not bool((a - b).abs().max() <= max(1e-3, 8 * rounding) * b.abs().max().clamp_min(1e-6)):
         raise InputError("model", given="other answers than its new last layer's", expected="a head that ends it")
 
 
