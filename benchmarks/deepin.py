@@ -44,6 +44,7 @@ def lassonet(train: Any, held: Any, seed: int) -> tuple[Callable[[np.ndarray], n
         ((y - mean) / spread).astype(np.float32),
         X_val=held[0].astype(np.float32),
         y_val=((held[1] - mean) / spread).astype(np.float32),
+        return_state_dicts=True,
     )
     best = min(path, key=lambda step: step.val_loss)
     model.load(best.state_dict)

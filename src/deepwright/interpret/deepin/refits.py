@@ -100,7 +100,7 @@ def split(est: DeepIn, X: Any, y: Any, n_splits: int, select: bool, seed: int) -
         chooser = est
         if not fitted:
             chooser = clone(est).set_params(random_state=derive_seed("chooser", k, seed=seed) % 2**31)
-            chooser.fit(_rows_of(X, estimation), np.asarray(y)[estimation])
+            chooser.fit(_rows_of(X, estimation), _rows_of(y, estimation))
         supports.append(chooser.support_ & varies)
         dims.append(max(1, chooser.dim_))
     device = torch.device("cpu") if est.device is None else resolve(est.device, "device")

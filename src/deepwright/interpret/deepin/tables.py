@@ -17,6 +17,7 @@ from deepwright.core.randomness import generator
 from deepwright.interpret.deepin.selection import Folds
 
 _ALIKE = 0.999  # correlation from which two columns can't be told apart
+_BLOCK = 1024  # columns whose correlations with all others are looked at together
 _LEAST_HELD = 30
 _STOP = 0.15  # of the rows, for stopping the pilot where there's no validation set
 
@@ -125,7 +126,7 @@ def survival_target(y: Any) -> np.ndarray:
     Raises:
         InputError: another form, or no event.
     """
-    array = np.asarray(y)
+    array = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
     if array.dtype.names:
         fields = array.dtype.names
         event = [f for f in fields if array.dtype[f].kind == "b"]
@@ -154,13 +155,18 @@ def correlation_groups(x: np.ndarray) -> list[list[int]]:
     Args:
         x: (n, p) standardised.
     """
-    near = np.abs(x.T @ x) / len(x) >= _ALIKE
-    np.fill_diagonal(near, False)
-    if not near.any():
+    p = x.shape[1]
+    first, second = [], []
+    for start in range(0, p, _BLOCK):
+        rows, columns = np.nonzero(np.abs(x[:, start : start + _BLOCK].T @ x) / len(x) >= _ALIKE)
+        apart = rows + start < columns
+        first.append(rows[apart] + start)
+        second.append(columns[apart])
+    a, b = np.concatenate(first), np.concatenate(second)
+    if not len(a):
         return []
-    _, label = csgraph.connected_components(coo_array(near), directed=False)
-    groups = [np.flatnonzero(label == k).tolist() for k in np.unique(label[near.any(1)])]
-    return [g for g in groups if len(g) > 1]
+    _, label = csgraph.connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(p, p)), directed=False)
+    return [np.flatnonzero(label == k).tolist() for k in np.unique(label[a])]
 
 
 def variable_groups(groups: Any, names: list[str] | None, p: int) -> np.ndarray | None:

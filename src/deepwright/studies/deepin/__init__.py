@@ -65,7 +65,9 @@ def run(settings: Settings) -> StudyResult:
     grid = cross(way=list(DIABETES), seed=seeds, epochs=2 if quick else EPOCHS)
     diabetes = run_grid(diabetes_trial, grid, settings, "deepin, diabetes")
     blocks = [seeds[0] + 1000 * k for k in range(1, 3 if quick else BLOCKS + 1)]
-    grid = cross(start=["common", "independent"], seed=blocks, replications=4 if quick else TABLES)
+    pairs = [{"seed": seeds[k % len(seeds)], "block": block} for k, block in enumerate(blocks)]
+    size = cross(start=["common", "independent"], replications=4 if quick else TABLES)
+    grid = [one | pair for one in size for pair in pairs]
     tests = run_grid(tests_trial, grid, settings, "deepin, tests")
     found = Found(simulations.by("name", "way"), diabetes.by("way"), tests.by("start"))
     return study_result(

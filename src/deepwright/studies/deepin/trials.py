@@ -209,17 +209,18 @@ def _again(way: str, chosen: PlainFit, rows: tuple[Tensor, Tensor], seed: int) -
     )
 
 
-def tests_trial(start: str, seed: int, replications: int) -> dict[str, Any]:
+def tests_trial(start: str, seed: int, block: int, replications: int) -> dict[str, Any]:
     """p-values of x0 (strong), x2 (weak) and x5 (no part in y), each without selection, on tables of their own.
 
     Args:
         start: "common" random numbers for all refits of a table, or "independent" ones.
-        seed: of the tables.
+        seed: of the study to which the block belongs.
+        block: seed of its tables.
         replications: tables, all of whose networks are one stack.
     """
     torch.set_num_threads(1)
     n, arms = 1500, len(_TESTED)
-    made = generator(seed, "tests")
+    made = generator(block, "tests")
     x = torch.randn(replications, n, 6, generator=made)
     y = (1.5 * x[..., 0]).sin() + 0.5 * x[..., 1] ** 2 + 0.15 * x[..., 2]
     y = y + 0.5 * torch.randn(replications, n, generator=made)
@@ -236,7 +237,7 @@ def tests_trial(start: str, seed: int, replications: int) -> dict[str, Any]:
         Pool(x.flatten(0, 1), y.flatten()[:, None]),
         *(rows[:, :720], rows[:, 720:900], rows[:, 900:]),
         Squared(1),
-        Recipe(27, 5e-3, 250, 1e-4, derive_seed("tests", seed=seed)),
+        Recipe(27, 5e-3, 250, 1e-4, derive_seed("tests", seed=block)),
         kept,
         (6,),
         (32, 32),
@@ -249,6 +250,6 @@ def tests_trial(start: str, seed: int, replications: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for k, j in enumerate(_TESTED[1:], 1):
         for rho in RHOS:
-            found[f"x{j}, rho {rho:g}"] = one_split(by_table[:, k], by_table[:, 0], rho, seed)[1].tolist()
+            found[f"x{j}, rho {rho:g}"] = one_split(by_table[:, k], by_table[:, 0], rho, block)[1].tolist()
         found[f"x{j}, two splits"] = two_split(by_table[:, k], by_table[:, 0])[1].tolist()
     return found
