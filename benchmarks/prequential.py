@@ -64,7 +64,7 @@ def _narrow(seed: int) -> nn.Module:
 
 
 def _trainings() -> list[dict[str, Any]]:
-    """13 sizes and 5 runs side by side, one after another, and by a plain loop: networks of the study and of a table."""
+    """13 sizes and 5 runs side by side, one by one, and by a plain loop: networks of the study, and of a table."""
     x, y = _digits()
     few = torch.nn.functional.normalize(x[:, ::25][:, :16])
     return [*_beside("networks of the study", _network, x, y), *_beside("networks of 16 columns", _narrow, few, y)]

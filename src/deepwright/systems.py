@@ -232,7 +232,7 @@ SYSTEMS: tuple[System, ...] = (
             *("SwitchStudy", "loss_curve", "LossCurve", "CompressionLine", "Envelope", "forecast_switch"),
             *("online_code_length", "permutation_reliance", "train_stack", "table_vs_shortcut", "KTEstimator"),
         ),
-        missing="the committed run of its study, readers of EMNIST, the convolutional network, forecasts from few samples",
+        missing="its study's committed run, readers of EMNIST, a convolutional network, forecasts from few samples",
     ),
     System("tunnel-effect", "What narrow residual networks cannot represent", "2603.28591", "interpret"),
     System("mindset-vision", "Controlled psychophysics on a vision network", "2404.05290", "interpret"),
