@@ -35,8 +35,8 @@ def split(n, seed):
     return Split(x, y, {"place": place, "lot": lot, "height": x[:, 9].numpy(), "file": np.arange(n).astype(str)})
 
 
-def subject(**options):
-    parts = [split(n, k) for k, n in enumerate((300, 100, 200))]
+def subject(sizes=(300, 100, 200), **options):
+    parts = [split(n, k) for k, n in enumerate(sizes)]
     return Subject(Seen(), Data("made", "tabular", ("a", "b"), *parts), **options)
 
 
@@ -53,8 +53,8 @@ def test_the_place_is_cheaper_than_the_label_and_the_lot_is_not_told():
 
 
 def test_which_attributes_are_read():
-    assert check_attribute_cost(subject(groups="place")).conditions["attributes"] == "place"
-    assert check_attribute_cost(subject(), ["height"]).tables[0].rows[1][1] == 4  # by quarters
+    assert check_attribute_cost(subject((70, 30, 30), groups="place")).conditions["attributes"] == "place"
+    assert check_attribute_cost(subject((70, 30, 30)), ["height"]).tables[0].rows[1][1] == 4  # by quarters
     with pytest.raises(NotApplicableError, match="no column 'depth'"):
         check_attribute_cost(subject(), ["depth"])
 

@@ -191,15 +191,16 @@ def test_the_fall_is_that_of_scikit_learn():
         assert ours.drop == pytest.approx(float(theirs.importances_mean[c]), abs=5 * error + 1e-9)
 
 
-@pytest.mark.parametrize(("tests", "n"), [(40, 800), pytest.param(200, 4000, marks=pytest.mark.slow)])
-def test_p_values_are_uniform_where_the_attribute_says_nothing(tests, n):
-    draw = torch.Generator().manual_seed(0)
+@pytest.mark.parametrize(("tests", "count"), [(40, 39), pytest.param(200, 99, marks=pytest.mark.slow)])
+def test_p_values_are_uniform_where_the_attribute_says_nothing(tests, count):
+    draw = torch.Generator().manual_seed(1)
     found = []
     for seed in range(tests):
-        x, y = torch.randn(n, 1, generator=draw).sign(), torch.randint(0, 2, (n,), generator=draw)
-        found.append(permutation_reliance(reads(0), ColumnAttributes(x, y, {"a": [0]}), "a", 39, seed).p_value)
-    assert min(found) >= 1 / 40
-    assert kstest(found, "uniform").pvalue > 0.01
+        x, y = torch.randn(2000, 1, generator=draw).sign(), torch.randint(0, 2, (2000,), generator=draw)
+        view = ColumnAttributes(x, y, {"a": [0]})
+        found.append(permutation_reliance(reads(0), view, "a", count, seed).p_value)
+    assert min(found) >= 1 / (1 + count)
+    assert kstest(found, "uniform").pvalue > 1e-3  # steps of 1 / (1 + count), and ties, make them a little larger
 
 
 def test_equal_samples_are_rendered_once():
