@@ -5,28 +5,42 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from deepwright.core.results import Figure
+from deepwright.interpret.tunnel.critical import CriticalPoint
 from deepwright.interpret.tunnel.domains import Domain
 from deepwright.interpret.tunnel.layers import Chain, Residual
 from deepwright.interpret.tunnel.maps import ScalarMap
 from deepwright.interpret.tunnel.norms import chain_upper, skip_smallest
+from deepwright.interpret.tunnel.witnesses import TunnelPath
 
-if TYPE_CHECKING:
-    from deepwright.interpret.tunnel.auditing import EmbeddingReport
+
+class Shown(Protocol):
+    """What a picture shows of a report."""
+
+    @property
+    def verdict(self) -> str:
+        """In its caption."""
+
+    @property
+    def points(self) -> tuple[CriticalPoint, ...]:
+        """Of which the verified ones are drawn."""
+
+    @property
+    def witnesses(self) -> tuple[TunnelPath, ...]:
+        """The ways."""
+
 
 _SIDE = 240
 _LOW, _HIGH = np.array([58, 110, 180]), np.array([222, 110, 52])
 
 
-def level_sets(
-    title: str, shown: Sequence[tuple[str, ScalarMap, EmbeddingReport]], domain: Domain, note: str = ""
-) -> Figure:
+def level_sets(title: str, shown: Sequence[tuple[str, ScalarMap, Shown]], domain: Domain, note: str = "") -> Figure:
     """Maps of the plane: colour is the value's side of 0, bands are its levels, black lines tunnels, crosses points.
 
     Args:
@@ -43,7 +57,7 @@ def level_sets(
     return Figure("images", title, series, note=f"{words} {note}".strip())
 
 
-def picture(fn: ScalarMap, report: EmbeddingReport, domain: Domain) -> str:
+def picture(fn: ScalarMap, report: Shown, domain: Domain) -> str:
     """One map as base64 of a PNG.
 
     Args:
