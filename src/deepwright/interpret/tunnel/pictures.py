@@ -19,28 +19,29 @@ from deepwright.interpret.tunnel.maps import ScalarMap
 from deepwright.interpret.tunnel.norms import chain_upper, skip_smallest
 from deepwright.interpret.tunnel.witnesses import TunnelPath
 
+
+@runtime_checkable
+class Shown(Protocol):
+    """What a picture shows of a report."""
+
+    @property
+    def verdict(self) -> str:
+        """In its caption."""
+
+    @property
+    def points(self) -> tuple[CriticalPoint, ...]:
+        """Of which the verified ones are drawn."""
+
+    @property
+    def witnesses(self) -> tuple[TunnelPath, ...]:
+        """The ways."""
+
+
 _SIDE = 240
 _LOW, _HIGH = np.array([58, 110, 180]), np.array([222, 110, 52])
 
 
-@runtime_checkable
-class Audited(Protocol):
-    """What is drawn of a report."""
-
-    @property
-    def verdict(self) -> str:
-        """PRESENT, ABSENT or UNDECIDED."""
-
-    @property
-    def points(self) -> Sequence[CriticalPoint]:
-        """Critical points."""
-
-    @property
-    def witnesses(self) -> Sequence[TunnelPath]:
-        """Tunnels."""
-
-
-def level_sets(title: str, shown: Sequence[tuple[str, ScalarMap, Audited]], domain: Domain, note: str = "") -> Figure:
+def level_sets(title: str, shown: Sequence[tuple[str, ScalarMap, Shown]], domain: Domain, note: str = "") -> Figure:
     """Maps of the plane: colour is the value's side of 0, bands are its levels, black lines tunnels, crosses points.
 
     Args:
@@ -57,7 +58,7 @@ def level_sets(title: str, shown: Sequence[tuple[str, ScalarMap, Audited]], doma
     return Figure("images", title, series, note=f"{words} {note}".strip())
 
 
-def picture(fn: ScalarMap, report: Audited, domain: Domain) -> str:
+def picture(fn: ScalarMap, report: Shown, domain: Domain) -> str:
     """One map as base64 of a PNG.
 
     Args:

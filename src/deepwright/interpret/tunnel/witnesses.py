@@ -15,7 +15,8 @@ from deepwright.core.requirements import require_whole
 from deepwright.interpret.tunnel.domains import Domain
 from deepwright.interpret.tunnel.maps import ScalarMap, as_map
 
-_SHARE, _HALVINGS = 1 / 400, 20
+_SHARE, _HALVINGS = 1 / 400, 14
+_LOOKED_BACK, _LEAST = 64, 0.25  # of a full step: a way that moved less in so many steps has come to rest
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class TunnelPath:
         points: (T, n) inputs.
         values: (T,) of the map.
         reached_boundary: whether it ends at the edge of the domain.
-        monotone: whether no step went the wrong way.
+        monotone: whether each step could be made so that the value goes the right way; not where the way came to rest.
     """
 
     points: Tensor
@@ -105,6 +106,9 @@ def tunnel_paths(
             moved = torch.zeros_like(running)
             moved[rows] = good
             moves.append(moved)
+            if len(history) % _LOOKED_BACK == 0:
+                rests = running & ((x - history[-_LOOKED_BACK]).norm(dim=1) < _LEAST * step)
+                running, monotone = running & ~rests, monotone & ~rests
     track, levels, moved = torch.stack(history, 1), torch.stack(values, 1), torch.stack(moves, 1)
     ends, flags = reached.tolist(), monotone.tolist()
     return [

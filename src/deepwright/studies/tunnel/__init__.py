@@ -32,7 +32,7 @@ def run(settings: Settings) -> StudyResult:
     size: dict[str, Any] = {"epochs": 3 if quick else 120}
     grid = [trial | size for trial in cross(arm=list(LINE), seed=list(seeds))]
     line = run_grid(line_trial, grid, settings, "tunnel, parabola")
-    size = {"epochs": 3 if quick else 175, "cells": 2**8 if quick else 2**15}
+    size = {"epochs": 3 if quick else 175, "cells": 2**8 if quick else 2**14}
     grid = [trial | size for trial in cross(arm=list(PLANE), seed=list(seeds))]
     plane = run_grid(plane_trial, grid, settings, "tunnel, disc in ring")
     random = run_grid(random_trial, _random_grid(list(seeds), quick), settings, "tunnel, random networks")
@@ -56,7 +56,7 @@ def run(settings: Settings) -> StudyResult:
 
 def _random_grid(seeds: list[int], quick: bool) -> list[dict[str, Any]]:
     """Every second of the combinations, another half in each seed: 60 networks in five seeds."""
-    size: dict[str, Any] = {"cells": 2**8 if quick else 2**15, "side": 41 if quick else 401}
+    size: dict[str, Any] = {"cells": 2**8 if quick else 2**14, "side": 41 if quick else 401}
     kinds = cross(n=[1, 2], regime=list(range(len(REGIMES[1]))), scale=[0.5, 1.0, 2.0])
     if quick:
         kinds = [kind for kind in kinds if kind["scale"] == 1.0]

@@ -84,7 +84,7 @@ def plane_trial(arm: str, seed: int, epochs: int, cells: int) -> dict[str, Any]:
 def _tunnels(fn: ScalarMap, right: Tensor, x: Tensor) -> dict[str, Any]:
     """Whether a way leads from enclosed points that are read rightly to the edge with the label kept; the ring's share
     that is read wrongly."""
-    starts = right[right.norm(dim=1).argsort()[:16]]
+    starts = right[right.norm(dim=1).argsort()[:8]]
     ways = tunnel_paths(fn, starts, DISC, torch.ones(len(starts))) if len(starts) else []
     kept = [w.reached_boundary and float(w.values[-1]) > 0 for w in ways]
     ticks = torch.linspace(-1, 1, 401, dtype=torch.float64)
