@@ -33,7 +33,7 @@ LIMITS = (
     "were chosen on held-out pictures of the same seeds.",
     "People's data are directions alone: no person was measured, and sizes of effects aren't compared with theirs.",
     "Drawings are our own: no published item of NAP and MP lines, no picture of the data set was used.",
-    "Three seeds for illusions but Müller-Lyer: small effects may stay undecided.",
+    "Five seeds: small effects may stay undecided.",
 )
 
 
