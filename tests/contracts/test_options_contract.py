@@ -39,6 +39,8 @@ FORWARDERS = {
     "data: stream_scenes",
     "compress: MaskedOriginal.__call__",  # the network's own keyword inputs
     "nets: HuggingFace.asked",  # those too
+    "interpret: StimulusSet.rows",  # names of factors
+    "interpret: StimulusSet.where",  # those too
     "interpret: make_stimuli",  # those of the experiment's generator
     "interpret: measure_experiment",  # those too
     "studies: cross",  # the axes of a grid

@@ -12,7 +12,10 @@ import torch
 from deepwright.core.errors import InputError
 from deepwright.interpret import StimulusSet, list_experiments, make_stimuli
 
-NAMES = [e.name for e in list_experiments()]
+LONG = ("thatcher_illusion_face", "grayscale_shapes", "NAP_vs_MP_2D_lines", "decomposition", "amodal_completion")
+NAMES = [
+    pytest.param(e.name, marks=[pytest.mark.slow] if e.name in LONG else [], id=e.name) for e in list_experiments()
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -129,7 +129,9 @@ class Canvas:
             return (0.5 - d).clamp(0, 1) if half is None else _overlap(d.abs(), half[i])
 
         d = distance(*self._centres())
-        near = d < _REACH if half is None else d.abs() - half < _REACH
+        if half is None:
+            self._fill((d <= -_REACH) & (r > 0), colour)
+        near = d.abs() < _REACH if half is None else d.abs() - half < _REACH
         self._paint(near & (r > 0), coverage, colour)
 
     def polygon(
@@ -159,7 +161,9 @@ class Canvas:
         def coverage(i: Tensor, x: Tensor, y: Tensor) -> Tensor:
             return (0.5 - distance(i, x, y)).clamp(0, 1)
 
-        self._paint((distance(*self._centres()) < _REACH) & (extent > 0), coverage, colour)
+        d = distance(*self._centres())
+        self._fill((d <= -_REACH) & (extent > 0), colour)
+        self._paint((d.abs() < _REACH) & (extent > 0), coverage, colour)
 
     def outline(self, corners: Tensor, width: Tensor | float, colour: Tensor | tuple[float, ...] | float) -> None:
         """A closed stroke through corners, one side after the other.
@@ -230,6 +234,13 @@ class Canvas:
         before = self._pixels[rows].float()
         after = before + alpha[:, None] * (self.colour(colour)[image][:, :, None] - before)
         self._pixels.index_copy_(0, rows, after.round_().to(torch.uint8))
+
+    def _fill(self, inside: Bool[Tensor, "n tiles"], colour: Tensor | tuple[float, ...] | float) -> None:
+        """Tiles that lie wholly inside a shape."""
+        image, tile = inside.nonzero(as_tuple=True)
+        if len(image):
+            whole = self.colour(colour)[image].round().to(torch.uint8)[:, :, None].expand(-1, -1, TILE * TILE)
+            self._pixels.index_copy_(0, image * self._side**2 + tile, whole)
 
     def _whole(self) -> Tensor:
         s = self._side

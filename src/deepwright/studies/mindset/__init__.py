@@ -18,7 +18,6 @@ from deepwright.studies.mindset.trials import (
     LAYERS,
     MULLER_LYER,
     NETWORKS,
-    REAL,
     decoding_trial,
     judging_trial,
     plan_of,
@@ -26,7 +25,6 @@ from deepwright.studies.mindset.trials import (
 )
 
 SEEDS = range(900, 905)
-_FEWER = 3
 
 
 def run(settings: Settings) -> StudyResult:
@@ -34,12 +32,7 @@ def run(settings: Settings) -> StudyResult:
     quick = settings.quick
     seeds = settings.seeds_or(SEEDS[:1] if quick else SEEDS)
     grid = [
-        spec
-        for name in DECODED
-        for kind in NETWORKS
-        for spec in cross(
-            seed=seeds if (name, kind) == (MULLER_LYER, REAL) else seeds[:_FEWER], name=name, kind=kind, quick=quick
-        )
+        spec for name in DECODED for kind in NETWORKS for spec in cross(seed=seeds, name=name, kind=kind, quick=quick)
     ]
     decoded = run_grid(decoding_trial, grid, settings, "mindset, illusions")
     judged = run_grid(
@@ -65,6 +58,5 @@ def run(settings: Settings) -> StudyResult:
             "layers": list(LAYERS.values()),
             "pictures to learn from": {name: plan.train for name, plan in plans.items()},
             "pixels a side": {name: plan.size for name, plan in plans.items()},
-            "seeds of other illusions, and of random weights on Müller-Lyer": len(seeds[:_FEWER]),
         },
     )

@@ -33,7 +33,7 @@ LIMITS = (
     "were chosen on held-out pictures of the same seeds.",
     "People's data are directions alone: no person was measured, and sizes of effects aren't compared with theirs.",
     "Drawings are our own: no published item of NAP and MP lines, no picture of the data set was used.",
-    "Three seeds for illusions but Müller-Lyer: small effects may stay undecided.",
+    "Five seeds: small effects may stay undecided.",
 )
 
 
@@ -150,7 +150,7 @@ def _depth(found: Found) -> Figure:
             series.append(one if kind == REAL else {**one, "dashed": True})
     return Figure(
         "line",
-        "From pixels to features: do distances come to order pairs as people do?",
+        "Do distances order pairs as people do?",
         series,
         x_label="pixels, then " + ", ".join(LAYERS.values()),
         y_label="(a - b) / (a + b), above 0 as in people",
@@ -170,9 +170,9 @@ def _effects(found: Found) -> Figure:
         series.append(banded(kind, [name.removesuffix("_illusion") for name in DECODED], points))
     return Figure(
         "bar",
-        "Illusions of read-outs: mean effect over its deviation across items (0 also where it can't be read)",
+        "Illusions of read-outs (0 where unreadable)",
         series,
-        y_label="Cohen's d, above 0 as in people",
+        y_label="effect over its deviation across items",
     )
 
 

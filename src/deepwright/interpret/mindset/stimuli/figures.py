@@ -146,8 +146,7 @@ def thatcher_face(scene: Scene) -> tuple[Canvas, Factors]:
 
     def put(corners: Tensor, x: Tensor | float, y: Tensor | float, sx: Tensor, sy: Tensor | float) -> Tensor:
         """Corners in units of their own, scaled and placed, turned with the face."""
-        point = torch.stack(torch.broadcast_tensors(torch.as_tensor(x), torch.as_tensor(y), wide)[:2], 1)
-        scale = torch.stack(torch.broadcast_tensors(sx, torch.as_tensor(sy), wide)[:2], 1)
+        point, scale = (torch.stack([0 * wide + a, 0 * wide + b], 1) for a, b in ((x, y), (sx, sy)))
         placed = corners * scale[:, None] + point[:, None]
         return (-placed if down else placed) + middle[:, None]
 
