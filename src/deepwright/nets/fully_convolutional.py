@@ -38,7 +38,7 @@ class FCN(nn.Module):
         widths = backbone.map_channels
         if len(widths) < 2:
             raise InputError("backbone", given=f"{len(widths)} stage", expected="two or more")
-        backbone.fc = nn.Identity()  # without weights: published files of these have none
+        backbone.fc = cast(nn.Linear, nn.Identity())  # without weights: published files of these have none
         self.backbone = backbone
         self.classifier = _head(widths[-1], classes)
         self.aux_classifier = _head(widths[-2], classes) if auxiliary else None

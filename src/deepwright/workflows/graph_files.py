@@ -40,18 +40,53 @@ _TASKS = (None, "classification")
 class NamesGraphs(Protocol):
     """The options that are looked at here; see `SubjectOptions`."""
 
-    model: object
-    data: object
-    weights: Path | str | None
-    trust_file: bool
-    split: str | None
-    limit: int | None
-    ood: Path | str | None
-    seed: int
-    device: str | None
-    precision: str | None
-    outputs: str | None
-    task: object
+    @property
+    def model(self) -> object:
+        """See there."""
+
+    @property
+    def data(self) -> object:
+        """See there."""
+
+    @property
+    def weights(self) -> Path | str | None:
+        """See there."""
+
+    @property
+    def trust_file(self) -> bool:
+        """See there."""
+
+    @property
+    def split(self) -> str | None:
+        """See there."""
+
+    @property
+    def limit(self) -> int | None:
+        """See there."""
+
+    @property
+    def ood(self) -> Path | str | None:
+        """See there."""
+
+    @property
+    def seed(self) -> int:
+        """See there."""
+
+    @property
+    def device(self) -> str | None:
+        """See there."""
+
+    @property
+    def precision(self) -> str | None:
+        """See there."""
+
+    @property
+    def outputs(self) -> str | None:
+        """See there."""
+
+    @property
+    def task(self) -> object:
+        """See there."""
 
 
 def holds_graphs(options: NamesGraphs) -> bool:

@@ -44,7 +44,8 @@ class GraphNetwork(nn.Module):
     def graphs(self) -> GraphBatch:
         """All that it can be asked about, where the network lives."""
         names = ("x", "edge_index", "node_ptr", "edge_ptr", "edge_order")
-        return GraphBatch(**{name: self.get_buffer(f"graph_{name}") for name in names})
+        found: dict[str, Any] = {name: self.get_buffer(f"graph_{name}") for name in names}
+        return GraphBatch(**found)
 
     @property
     def encoder(self) -> nn.Module | None:

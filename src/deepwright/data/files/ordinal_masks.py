@@ -67,12 +67,12 @@ def load_ordinal_masks(
         found[part] = Split(pixels, torch.stack(levels))
     found, notes = _closed(found)
     most = max(int(each.y.max()) for each in found.values())
-    names = tuple(str(k) for k in range(max(2, most + 1))) if classes is None else tuple(classes)
-    if most >= len(names):
-        given = f"class {most}, and {len(names)} names"
-        raise InputError(f"label maps of {masks}", given=given, expected=f"classes 0..{len(names) - 1}")
+    named = tuple(str(k) for k in range(max(2, most + 1))) if classes is None else tuple(classes)
+    if most >= len(named):
+        given = f"class {most}, and {len(named)} names"
+        raise InputError(f"label maps of {masks}", given=given, expected=f"classes 0..{len(named) - 1}")
     path = pictures.path
-    return data_of_parts(path, "segmentation", names, found, shares=shares, split=split, seed=seed, notes=notes)
+    return data_of_parts(path, "segmentation", named, found, shares=shares, split=split, seed=seed, notes=notes)
 
 
 def _pairs(pictures: ImageSource, maps: ImageSource) -> dict[str, str]:

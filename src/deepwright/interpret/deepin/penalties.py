@@ -149,12 +149,12 @@ class DeepInPenalty(nn.Module):
         self._first = (first, isinstance(first, nn.Linear))
         self._hidden = tuple(hidden)
         self.variables, self.dimensions, self.units = variables, dimensions, units
-        b = self._b().detach()
-        if groups is not None and groups.shape != (b.shape[0],):
-            raise InputError("groups", given=f"shape {tuple(groups.shape)}", expected=f"({b.shape[0]},)")
-        self.groups = None if groups is None else groups.to(b.device)
-        self._rows = adaptive(grouped(b[None], self.groups), gamma)[0]
-        self._columns = adaptive(b.norm(dim=0)[None], gamma)[0]
+        matrix = self._b().detach()
+        if groups is not None and groups.shape != (matrix.shape[0],):
+            raise InputError("groups", given=f"shape {tuple(groups.shape)}", expected=f"({matrix.shape[0]},)")
+        self.groups = None if groups is None else groups.to(matrix.device)
+        self._rows = adaptive(grouped(matrix[None], self.groups), gamma)[0]
+        self._columns = adaptive(matrix.norm(dim=0)[None], gamma)[0]
         self._units = [adaptive(self._norms(a, b)[None], gamma)[0] for a, b in self._hidden]
 
     def _b(self) -> Tensor:

@@ -110,11 +110,15 @@ def split(est: DeepIn, X: Any, y: Any, n_splits: int, select: bool, seed: int) -
         torch.as_tensor(np.concatenate(ys), dtype=kind, device=device),
     )
     shift = [n * k for k in range(n_splits)]
-    rows = [torch.stack([torch.as_tensor(part[i] + s) for part, s in zip(parts, shift, strict=True)]) for i in range(3)]
+    fitted_on, stopped_on, inferred_on = (
+        torch.stack([torch.as_tensor(part[i] + s) for part, s in zip(parts, shift, strict=True)]) for i in range(3)
+    )
     recipe = Recipe(est.epochs, est.lr, est.batch_size, est.weight_decay, derive_seed("test", seed=seed))
     loss = own._loss(target)
     support = torch.as_tensor(np.stack(supports))
-    return Splits(pool, *rows, loss, recipe, support, tuple(dims), tuple(est.hidden), own._labels())
+    return Splits(
+        pool, fitted_on, stopped_on, inferred_on, loss, recipe, support, tuple(dims), tuple(est.hidden), own._labels()
+    )
 
 
 def _spread(n: int) -> np.ndarray:

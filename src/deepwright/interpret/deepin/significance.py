@@ -216,10 +216,12 @@ def test_representation(
     b = torch.as_tensor(est.B_).to(splits.pool.x)
     units = b / b.norm(dim=0).clamp_min(1e-30)
     x = torch.cat([splits.pool.x, *(splits.pool.x - (splits.pool.x @ u)[:, None] * u for u in units.T)])
+    parts = ("fit", "stop", "infer")
+    rows: dict[str, Any] = {p: torch.cat([getattr(splits, p) + n * k for k in range(d + 1)]) for p in parts}
     many = replace(
         splits,
         pool=Pool(x, splits.pool.y.repeat(d + 1, *[1] * (splits.pool.y.ndim - 1))),
-        **{name: torch.cat([getattr(splits, name) + n * k for k in range(d + 1)]) for name in ("fit", "stop", "infer")},
+        **rows,
     )
     arms = torch.arange(count * (d + 1))
     leader = arms % count
@@ -236,7 +238,7 @@ def test_representation(
 
 
 for _test in (test_variables, test_dimension, test_representation):
-    _test.__test__ = False  # type: ignore[attr-defined]  # pytest takes any function of this name for a test
+    setattr(_test, "__test__", False)  # noqa: B010 - pytest takes any function of this name for a test
 
 
 def _require_words(method: str, correction: str, combine: str) -> None:
@@ -269,7 +271,10 @@ def _tested(splits: Splits, variables: Sequence[Any] | None) -> list[int]:
 
 def _arms(splits: Splits, places: list[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """For each split the full network and those without one variable: what each keeps, its split, leader, and lack."""
-    kept, group, leader, removed = [], [], [], []
+    kept: list[Tensor] = []
+    group: list[int] = []
+    leader: list[int] = []
+    removed: list[int] = []
     for k in range(len(splits)):
         first = len(kept)
         lacking = [-1, *(j for j in places if bool(splits.support[k, j]))]

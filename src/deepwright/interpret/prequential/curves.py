@@ -113,9 +113,13 @@ class LossCurve:
                 given = f"tests {other.tests} at {len(other.sizes)} sizes beside {first.tests} at {len(first.sizes)}"
                 raise InputError("curves to join", given=given, expected="the same tests and sizes")
         names = ("reliance", "p_values")
-        beside = {n: {a: np.concatenate([getattr(c, n)[a] for c in curves]) for a in getattr(first, n)} for n in names}
-        parts = {name: np.concatenate([getattr(c, name) for c in curves], 1) for name in ("loss", "accuracy")}
-        return cls(first.sizes, first.tests, **parts, clamped=sum(c.clamped for c in curves), **beside)
+        beside: dict[str, Any] = {
+            n: {a: np.concatenate([getattr(c, n)[a] for c in curves]) for a in getattr(first, n)} for n in names
+        }
+        parts: dict[str, Any] = {
+            name: np.concatenate([getattr(c, name) for c in curves], 1) for name in ("loss", "accuracy")
+        }
+        return cls(first.sizes, first.tests, **parts, clamped=sum(c.clamped for c in curves))
 
     @property
     def runs(self) -> int:
@@ -146,7 +150,9 @@ class LossCurve:
         Args:
             rows: of the runs.
         """
-        beside = {n: {a: v[rows] for a, v in getattr(self, n).items()} for n in ("reliance", "p_values")}
+        beside: dict[str, Any] = {
+            n: {a: v[rows] for a, v in getattr(self, n).items()} for n in ("reliance", "p_values")
+        }
         return replace(self, loss=self.loss[:, rows], accuracy=self.accuracy[:, rows], **beside)
 
     def at(self, n: float, test: str | None = None, unit: str = "bits") -> float:

@@ -129,8 +129,15 @@ def train_stack(
     held = None if validation is None else (to_model(validation[0], networks[0]), validation[1].to(device))
     parts, places = [], []
     for members in _groups([len(p) for p in prefixes], config):
-        chosen = [[of[i] for i in members] for of in (networks, prefixes, seeds)]
-        parts.append(_trained(Group(chosen[0], (x, y), chosen[1], held, config, chosen[2]), held))
+        own = Group(
+            [networks[i] for i in members],
+            (x, y),
+            [prefixes[i] for i in members],
+            held,
+            config,
+            [seeds[i] for i in members],
+        )
+        parts.append(_trained(own, held))
         places += members
     back = torch.tensor(places, device=device).argsort()
     state = {name: torch.cat([p.state[name] for p in parts])[back] for name in parts[0].state}

@@ -67,7 +67,8 @@ class SwitchReport:
             calibrated: by calibrated losses.
         """
         curves = self.curves[first], self.curves[second]
-        return forecast_switch(*curves, (first, second), cut=cut, seed=self.seed, **self.tests(calibrated))
+        tests: dict[str, Any] = self.tests(calibrated)
+        return forecast_switch(*curves, (first, second), cut=cut, seed=self.seed, **tests)
 
     def observed(self, cheap: str, dear: str) -> ObservedSwitch:
         """From how many samples on the network relies on the second of two features more than on the first.

@@ -88,7 +88,7 @@ def branch_size(chain: Chain) -> float:
     for element in chain:
         if not isinstance(element, Affine | Diagonal | Residual) and hasattr(element, "activation"):
             bounded = element.activation.name in ("tanh", "sigmoid")
-            size = math.sqrt(element.width) if bounded else size
+            size = math.sqrt(getattr(element, "width", math.inf)) if bounded else size
         elif isinstance(element, Affine):
             size = size * largest(element.weight) + float(element.bias.norm())
         elif isinstance(element, Diagonal):

@@ -97,7 +97,7 @@ def _grid_graph(resolution: int, n: int) -> tuple[np.ndarray, np.ndarray, np.nda
     table = np.stack(columns, 1)
     there = table >= 0
     starts = np.concatenate(([0], np.cumsum(there.sum(1))))
-    return starts, table[there], ~there.all(1)
+    return starts, table[there], np.asarray(~there.all(1))
 
 
 def _way_out(

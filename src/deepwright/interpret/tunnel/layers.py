@@ -7,7 +7,7 @@ elements, applied from left to right.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from jaxtyping import Float
@@ -226,7 +226,7 @@ def no_skip(block: Residual) -> bool:
     return factor is not None and not bool(factor.any())
 
 
-def _like(block: Residual) -> dict[str, object]:
+def _like(block: Residual) -> dict[str, Any]:
     for element in flat(block.branch):
         tensor = element.weight if isinstance(element, Affine) else getattr(element, "factor", None)
         if tensor is not None:

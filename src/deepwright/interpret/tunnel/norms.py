@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -76,7 +77,8 @@ def convolution_norm(module: nn.Conv1d | nn.Conv2d | nn.Conv3d, size: Sequence[i
     kernel = _ungrouped(module.weight.detach().double(), module.groups)
     reach = [d * (k - 1) + 1 for d, k in zip(module.dilation, kernel.shape[2:], strict=True)]
     spread = kernel.new_zeros(*kernel.shape[:2], *reach)
-    spread[(..., *(slice(None, None, d) for d in module.dilation))] = kernel
+    places: Any = (..., *(slice(None, None, d) for d in module.dilation))
+    spread[places] = kernel
     canvas = [s + r - 1 for s, r in zip(size, reach, strict=True)]
     dims = tuple(range(2, 2 + len(canvas)))
     frequencies = torch.fft.rfftn(spread, canvas, dims)

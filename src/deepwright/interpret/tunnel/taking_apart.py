@@ -156,7 +156,7 @@ def _once(node: fx.Node, parent: fx.Node) -> bool:
 
 def _plain_sum(graph: Graph, node: fx.Node) -> bool:
     same = len({graph.shapes.get(p) for p in (*graph.parents[node], node)}) == 1
-    return same and node.kwargs.get("alpha", 1) == 1 and len(node.args) == 2
+    return same and bool(node.kwargs.get("alpha", 1) == 1) and len(node.args) == 2
 
 
 def branches(graph: Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:

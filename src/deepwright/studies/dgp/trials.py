@@ -67,7 +67,7 @@ def trial(
     encoder = _encoder(graphs, pretraining, epochs, seed)
     trained = time.perf_counter() - begin
     found: dict[str, Tried] = {OURS: [], PAPER: [], AMPLIFIED: []}
-    views = {}
+    views: dict[str, Any] = {}
     number = classes(graphs)
     for lr in lrs:
         guard = DGP(encoder, number, epochs=epochs, seed=seed, lr=lr).fit(graphs.train)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from itertools import pairwise
 
 import numpy as np
@@ -117,7 +118,7 @@ def _costs(found: Found) -> list[Claim]:
     n = len(found.colours)
     claims = []
     for p, s in found.shares.items():
-        quotient = s["cost colour calibrated"].map(lambda a, b: a / b, s["cost digit calibrated"])
+        quotient = s["cost colour calibrated"].map(operator.truediv, s["cost digit calibrated"])
         text = f"colour, wrong in {p:.0%}, costs less than a quarter of what the digit costs (calibrated losses)"
         claims.append(
             _claim(text, quotient, 0.25, n, least=False).because("Noise of few samples is paid as cost.", COSTS_SHOWN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ class Drawn:
         """With its 95 % percentiles, of which one may be infinite."""
         return interval_with_ends(self.value, self.draws)
 
-    def map(self, change: Callable[[Any], Any], *others: Drawn) -> Drawn:
+    def map(self, change: Callable[..., Any], *others: Drawn) -> Drawn:
         """A function of this number and others, resample by resample.
 
         Args:
@@ -96,15 +97,16 @@ def settings_of(
         linear = [
             np.array([r.get(name, math.nan) for r in rows]) for name in (f"linear {feature} {word}", "linear digit")
         ]
-        each = [_numbers(*(c.resampled(p) for c in curves), feature, *(v[p].mean() for v in linear)) for p in picks]
+        each = [
+            _numbers([c.resampled(p) for c in curves], feature, [float(v[p].mean()) for v in linear]) for p in picks
+        ]
         found[setting] = {k: Drawn(each[0][k], np.array([e[k] for e in each[1:]])) for k in each[0]}
     return found
 
 
-def _numbers(
-    rival: LossCurve, digit: LossCurve, learned: LossCurve, feature: str, linear_rival: float, linear_digit: float
-) -> dict[str, float]:
+def _numbers(curves: Sequence[LossCurve], feature: str, linear: Sequence[float]) -> dict[str, float]:
     """Of one resample, in bits and samples; "lead" is the digit's fall of accuracy less the rival's."""
+    (rival, digit, learned), (linear_rival, linear_digit) = curves, linear
     found: dict[str, float] = {}
     for end, word in (("", ""), (", calibrated", " calibrated")):
         for name, curve in ((feature, rival), ("digit", digit)):
@@ -152,7 +154,11 @@ def octaves(samples: Drawn, most: float) -> Drawn:
         samples: 0 and infinity among them.
         most: the largest size.
     """
-    return samples.map(lambda n: np.log2(np.clip(n, 1.0, most)))
+
+    def octaves(n: Any) -> Any:
+        return np.log2(np.clip(n, 1.0, most))
+
+    return samples.map(octaves)
 
 
 def gap(a: Drawn, b: Drawn) -> Drawn:
@@ -162,7 +168,7 @@ def gap(a: Drawn, b: Drawn) -> Drawn:
         a: the one.
         b: the other.
     """
-    return a.map(lambda x, y: x - y, b)
+    return a.map(operator.sub, b)
 
 
 def miss(rule: Drawn, observed: Drawn, most: float) -> Drawn:

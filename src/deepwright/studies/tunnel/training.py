@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +116,7 @@ def _trained(
     cap: float | None,
 ) -> None:
     """Adam at 0.01; the weights of the epoch with the lowest validation loss."""
-    layers: list[nn.Module] = [block.f[0] for block in net.blocks]  # type: ignore[union-attr]
+    layers = [cast(nn.Sequential, block.f)[0] for block in net.blocks]
     if cap is not None:
         for layer in layers:
             parametrize.register_parametrization(layer, "weight", Capped(cap))

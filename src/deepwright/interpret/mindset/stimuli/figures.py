@@ -112,10 +112,10 @@ def embedded(scene: Scene, *, side: float = 45 / 224, lines: int = 10) -> tuple[
         for k in range(7):
             _across(canvas, corners[:, k], corners[:, (k + 1) % 7], scene, torch.zeros_like(place))
         for _ in range(lines):
-            k = draws.integers(0, 7)
+            side_of = draws.integers(0, 7)
             every = torch.arange(scene.n, device=scene.device)
             shift = (draws.uniform(2) - 0.5) * 0.6 * size
-            _across(canvas, corners[every, k], corners[every, (k + 1) % 7], scene, shift)
+            _across(canvas, corners[every, side_of], corners[every, (side_of + 1) % 7], scene, shift)
         for _ in range(lines):
             ends = draws.uniform(2, 2, high=float(size))
             _across(canvas, ends[:, 0], ends[:, 1], scene, torch.zeros_like(place))
