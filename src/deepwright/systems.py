@@ -270,7 +270,7 @@ SYSTEMS: tuple[System, ...] = (
         ("audit_perception", "make_stimuli", "StimulusSet", "StimulusDecoder", "judge_similarity", "classify_stimuli"),
         study="mindset",
         missing="line drawings and silhouettes with their variants, geons, blocks and relations, Thatcher words, "
-        "affine and viewpoint sets; loaders of third-party drawings; residual decoders; TOML files; psychometric curves",
+        "affine and viewpoint sets; loaders of drawings; residual decoders; TOML files; psychometric curves",
     ),
     System(
         "padic-dnn",

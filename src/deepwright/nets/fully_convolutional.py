@@ -8,6 +8,8 @@ published state dicts load strictly.
 
 from __future__ import annotations
 
+from typing import cast
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F

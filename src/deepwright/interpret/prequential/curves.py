@@ -113,12 +113,10 @@ class LossCurve:
                 given = f"tests {other.tests} at {len(other.sizes)} sizes beside {first.tests} at {len(first.sizes)}"
                 raise InputError("curves to join", given=given, expected="the same tests and sizes")
         names = ("reliance", "p_values")
-        beside: dict[str, Any] = {
+        parts: dict[str, Any] = {
             n: {a: np.concatenate([getattr(c, n)[a] for c in curves]) for a in getattr(first, n)} for n in names
         }
-        parts: dict[str, Any] = {
-            name: np.concatenate([getattr(c, name) for c in curves], 1) for name in ("loss", "accuracy")
-        }
+        parts |= {name: np.concatenate([getattr(c, name) for c in curves], 1) for name in ("loss", "accuracy")}
         return cls(first.sizes, first.tests, **parts, clamped=sum(c.clamped for c in curves))
 
     @property
