@@ -98,7 +98,14 @@ def _arms(found: Found) -> list[Arm]:
     edge = sum(row["decay"] in (0.1, 3.0) or row["dropout"] in (0.0, 0.4) for row in tuned)
     network = f"networks of 64-64, {EPOCHS} epochs, {rows}, the chosen one fitted again on all of these"
     return [
-        Arm(DEEPIN, "smallest within a standard error of the lowest validation error", held, network, group="S1"),
+        Arm(
+            DEEPIN,
+            "smallest within a standard error of the lowest validation error",
+            held,
+            network,
+            group="S1",
+            why="to choose less within a standard error is the method",
+        ),
         Arm(BOTTLENECK, "epoch of the lowest validation error", held, network, group="S1"),
         Arm(PLAIN, "epoch of the lowest validation error", held, network, group="S1"),
         Arm(

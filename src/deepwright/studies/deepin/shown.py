@@ -184,7 +184,14 @@ def figures(found: Found) -> list[Figure]:
     return [
         Figure("bar", ERRORS + ", S1", [errors], "", "mean squared error", log_y=True),
         Figure("scatter", f"{PATH}, first seed", path, "lambda", "how many", log_x=True, log_y=True),
-        Figure("bar", "Dimensions that DeepIn finds", dims, "", "dimensions"),
+        Figure(
+            "bar",
+            "Dimensions that DeepIn finds",
+            dims,
+            "",
+            "dimensions",
+            note="What is true is known, without interval.",
+        ),
     ]
 
 
