@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from deepwright.interpret.tunnel.norms import chain_upper, skip_smallest
 from deepwright.interpret.tunnel.witnesses import TunnelPath
 
 
+@runtime_checkable
 class Shown(Protocol):
     """What a picture shows of a report."""
 
