@@ -47,7 +47,7 @@ def measured(device):
 
 
 ENTRIES = [
-    Entry("interpret: make_stimuli", stimuli, tolerance=0.01),
+    Entry("interpret: make_stimuli", stimuli, tolerance=0.01, slow=True),
     Entry("interpret: judge_similarity", similarity),
     Entry("interpret: observe", seen),
     Entry("interpret: StimulusDecoder", readout, tolerance=0.01),
