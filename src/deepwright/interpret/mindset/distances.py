@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -55,18 +56,18 @@ def pair_distances(
     needed, rows = torch.unique(pairs.cpu(), return_inverse=True)
     used = stimuli.take(needed.numpy())
     found: dict[str, Tensor] = {}
-    options = {"preprocess": preprocess, "batch_size": batch_size, "pool": pool}
+    options: dict[str, Any] = {"preprocess": preprocess, "batch_size": batch_size, "pool": pool}
     for group in _groups(model, used, layers, memory, options):
-        seen = observe(model, used, group, **options)  # type: ignore[arg-type]
+        seen = observe(model, used, group, **options)
         found |= {name: _paired(x, rows.to(x.device), metric) for name, x in seen.items()}
     return {name: found[name] for name in layers}
 
 
 def _groups(
-    model: nn.Module, stimuli: StimulusSet, layers: Sequence[str], memory: int, options: dict[str, object]
+    model: nn.Module, stimuli: StimulusSet, layers: Sequence[str], memory: int, options: dict[str, Any]
 ) -> list[list[str]]:
     """Layers that are taken in one pass."""
-    few = observe(model, stimuli.take(list(range(min(_FEW, len(stimuli))))), layers, **options)  # type: ignore[arg-type]
+    few = observe(model, stimuli.take(list(range(min(_FEW, len(stimuli))))), layers, **options)
     groups: list[list[str]] = []
     left = 0
     for name, x in few.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def measure_experiment(
     *,
     plan: Plan | None = None,
     preprocess: Preprocess | None = None,
-    **params: object,
+    **params: Any,
 ) -> Measured:
     """Effects of one experiment at each layer.
 
@@ -122,7 +123,7 @@ def _similarity(
     layers: Sequence[str],
     plan: Plan,
     preprocess: Preprocess | None,
-    params: dict[str, object],
+    params: dict[str, Any],
 ) -> Measured:
     contrast = experiment.contrast
     assert contrast is not None
@@ -155,7 +156,7 @@ def _decoding(
     layers: Sequence[str],
     plan: Plan,
     preprocess: Preprocess | None,
-    params: dict[str, object],
+    params: dict[str, Any],
 ) -> Measured:
     contrast = experiment.contrast
     assert contrast is not None
@@ -198,7 +199,7 @@ def _decoding(
 
 
 def decoding_sets(
-    experiment: Experiment, plan: Plan, params: dict[str, object]
+    experiment: Experiment, plan: Plan, params: dict[str, Any]
 ) -> tuple[StimulusSet, StimulusSet, StimulusSet]:
     """Pictures to learn from, to score on, and to test the effect with.
 
