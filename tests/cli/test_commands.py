@@ -51,7 +51,9 @@ def test_every_command_that_makes_files_has_a_folder_and_a_seed(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_only_an_audit_which_takes_texts_offers_words_of_them(name):
-    assert {"--text", "--tokenizer"} & words_of(name) == ({"--text", "--tokenizer"} if name == "audit" else set())
+    assert {"--text", "--tokenizer"} & words_of(name) == (
+        {"--text", "--tokenizer"} if name in ("audit", "explain") else set()
+    )
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

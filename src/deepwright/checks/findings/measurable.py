@@ -108,12 +108,13 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "macro_dice", "macro_dice_repaired"),
         *_named(_POSITIVE, "vanished_classes"),
     ],
-    "reliance": _named(_POSITIVE, "columns", "(used|needed)_.+", "directions_of_.+"),
+    "reliance": [
+        *_named(_POSITIVE, "columns", "used_by_network", "needed_by_labels", "used_but_not_needed"),
+        *_named(_POSITIVE, "needed_but_not_used", "directions_of_network", "directions_of_labels"),
+    ],
     "attribute_cost": [*_named(_POSITIVE, "cost_of_.+"), *_named(_SHARE, "told_of_.+")],
     "embedding": [
-        *_named(
-            _POSITIVE, "outputs_(absent|present|undecided)", "width", "features", "blocks", "(least|largest)_ratio"
-        ),
+        *_named(_POSITIVE, "outputs_.+", "width", "features", "blocks", "least_ratio", "largest_ratio"),
         *_named(_SHARE, "floor_of_samples"),
     ],
     "perception": [*_named(_POSITIVE, "human_like", "experiments"), *_named(_ANY, ".+")],
