@@ -72,9 +72,13 @@ def run(settings: Settings) -> StudyResult:
         data="validation rows (the half that it wasn't trained on, where it trains on them)",
         budget={(p_val, arm): budget_of(arm) for p_val in p_vals for arm in ARMS},
         why={
-            (p_val, arm): "nothing of it is to be chosen" if arm == NAME_ERM else "its epoch is chosen, too"
+            (p_val, arm): why
             for p_val in p_vals
-            for arm in (NAME_ERM, *META)
+            for arm, why in {
+                NAME_ERM: "nothing of it is to be chosen",
+                "AFR": "of nine settings it chose the outermost ones: the others didn't",
+                **dict.fromkeys(META, "its epoch is chosen, too"),
+            }.items()
         },
     )
     found = Found(chosen.runs.by("p_val", "arm"), choices.by("select"), dominoes.by("p"))
