@@ -21,6 +21,7 @@ import others
 import padic_speed
 import patching
 import pathfinding_training
+import prequential
 import sharpening
 import shrinking
 import solvers
@@ -51,6 +52,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "fragility": others.fragility,
     "profile": others.profile,
     "tunnel": tunnel.run,
+    "prequential codes": prequential.run,
     "weightless": weightless_speed.run,
     "networks on trees": padic_speed.run,
     "training for paths": pathfinding_training.run,
