@@ -17,6 +17,7 @@ from deepwright.checks.held_out import why_none
 from deepwright.checks.streams import AttackedStreams, attacked_streams
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.inference import read_outputs
+from deepwright.core.requirements import require_within
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval, mean_interval
 from deepwright.ood import CrossValidation, EntitySelector, EvasiveSteps, WatchedForecaster, cross_validate
@@ -59,6 +60,7 @@ def measured_stream_guard(subject: Subject, rate: float) -> StreamGuard:
     Raises:
         NotApplicableError: see `streams.attacked_streams`.
     """
+    require_within(0, 1, ends="()", rate=rate)
     streams = attacked_streams(subject)
     kept, gain, said = _whom(streams, rate)
     watched, told = _watched(subject, streams, kept, rate)
@@ -182,12 +184,13 @@ def _finding(
     }
     if guard is not None:
         values |= {"attacks_seen": _mean(rows, "one step: seen"), "false_alarms": _mean(rows, "false alarms")}
-        values["seen_of_one_who_knows"] = _mean(rows, "knows it: seen")
+        if not all(math.isnan(row["knows it: seen"]) for row in rows.values()):
+            values["seen_of_one_who_knows"] = _mean(rows, "knows it: seen")
     columns = ["error", "one step: error", f"one step: {suffix}", "knows it: error", f"knows it: {suffix}"]
     columns += ["false alarms", "one step: seen", "knows it: seen"] if guard is not None else []
     table = Table(
         ["entity", *columns],
-        [[str(name), *(row[c] for c in columns)] for name, row in rows.items()],
+        [[str(name), *(None if math.isnan(row[c]) else row[c] for c in columns)] for name, row in rows.items()],
         f"By entity, mean absolute error and by how much more it errs under a budget of {streams.eps:.3g}; "
         f"the attacker who knows the detector is tried on at most {_MOST} windows of each entity, spread over all",
     )
@@ -202,7 +205,7 @@ def _finding(
         remedy="Read the numbers of the attacker who knows the detector before you rely on it.",
         tables=[table],
         lower_is_better=("error", "harm", "harm_by_one_who_knows", "false_alarms"),
-        higher_is_better=("attacks_seen", "seen_of_one_who_knows"),
+        higher_is_better=tuple(v for v in ("attacks_seen", "seen_of_one_who_knows") if guard is None or v in values),
         conditions={"budget": streams.eps, "false alarms": rate},
     )
 
@@ -216,6 +219,10 @@ def _summary(values: Mapping[str, Any], streams: AttackedStreams, rate: float, g
             "front; nothing is seen of either."
         )
     kept, gain = guard
+    known = "An attacker who knows it finds no window that he could move without an alarm."
+    if "seen_of_one_who_knows" in values:
+        seen = values["seen_of_one_who_knows"].value
+        known = f"Of an attacker who knows it {seen:.1%} are seen, and what passes adds {knowing:.3g}."
     whole = len(kept) == len(streams.cohort.train)
     whom = "all entities" if whole else f"the {len(kept)} less vulnerable of {len(streams.cohort.train)} entities"
     why = (
@@ -229,6 +236,5 @@ def _summary(values: Mapping[str, Any], streams: AttackedStreams, rate: float, g
     return (
         f"A detector of {whom}{why} raises an alarm on {values['attacks_seen'].value:.1%} of the attacked windows and "
         f"on {values['false_alarms'].value:.1%} of the others (set for {rate:.1%}); what passes it adds {one:.3g} to "
-        f"the error. Of an attacker who knows it {values['seen_of_one_who_knows'].value:.1%} are seen, and what passes "
-        f"adds {knowing:.3g}."
+        f"the error. {known}"
     )

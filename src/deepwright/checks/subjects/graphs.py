@@ -204,6 +204,10 @@ def graph_network(network: nn.Module, graphs: GraphBatch, data: Data) -> tuple[G
     if not len(train):
         hint = "leave --split test out, or give a network with a head"
         raise InputError("encoder", given="no training graphs", expected="some, for a head", hint=hint)
+    missing = sorted(set(data.test.y.tolist()) - set(train.y.tolist()))
+    if missing:
+        given = f"no training graphs of class {data.classes[missing[0]]!r}"
+        raise InputError("encoder", given=given, expected="some of each class that is measured, for a head")
     h = embed(network, graphs[train.x.flatten()])
     head = LinearHead(h, train.y.to(h.device), len(data.classes))
     note = f"the network gives embeddings: a linear head, fitted on {len(train)} training graphs, makes logits of them"
