@@ -191,7 +191,8 @@ def _finding(
     table = Table(
         ["entity", *columns],
         [[str(name), *(None if math.isnan(row[c]) else row[c] for c in columns)] for name, row in rows.items()],
-        f"By entity, mean absolute error and by how much more it errs under a budget of {streams.eps:.3g}; "
+        f"By entity, mean absolute error and by how much more it errs under a budget of {streams.eps:.3g} "
+        "(a window that errs less counts as 0); "
         f"the attacker who knows the detector is tried on at most {_MOST} windows of each entity, spread over all",
     )
     return Finding(

@@ -104,3 +104,10 @@ def test_what_is_no_score_or_no_class_is_refused():
         class_risk(x, x * float("nan"), classes, classes, torch.ones(3))
     with pytest.raises(InputError, match="windows"):
         class_risk(x[0], x[0], classes, classes, torch.ones(3))
+
+
+def test_exposure_without_attacked_windows_is_refused():
+    detector = MADGANDetector(hidden=4, latent=2, epochs=1, exposure=1.0)
+    for labels in (None, torch.zeros(20, dtype=torch.bool), torch.arange(20) == 0):
+        with pytest.raises(InputError, match="attacked windows"):
+            detector.fit(windows(20), labels)
