@@ -8,10 +8,10 @@ from torch import nn
 from deepwright.checks import audit, foreign_graphs, graph_subject
 from deepwright.checks.subjects.graphs import GraphNetwork, graph_colours, is_encoder
 from deepwright.core.errors import InputError
-from deepwright.graphs import Graph, is_tu, motif_ood, pack
+from deepwright.graphs import Graph, is_tu, join, motif_ood, pack, pass_messages, scatter_sum
 from deepwright.nets import write_weights
-from deepwright.ood import WeightedGIN, embed
-from deepwright.workflows import AuditOptions
+from deepwright.ood import LinearHead, WeightedGIN, embed
+from deepwright.workflows import AuditOptions, graph_files
 from deepwright.workflows import audit as audited
 
 
@@ -180,3 +180,71 @@ def test_another_device_and_dtype(world):
     model = GraphNetwork(network, graphs.to("cpu", torch.float64))
     assert model(torch.arange(3)[:, None]).dtype == torch.float64
     assert np.isfinite(model(torch.arange(3)[:, None]).detach().numpy()).all()
+
+
+class InProportion(nn.Module):
+    """A weighted mean over neighbours, which halves of all weights don't change; or one that looks at no weight."""
+
+    def __init__(self, looks=True):
+        super().__init__()
+        self.looks = looks
+        self.one = nn.Linear(1, 4)
+
+    def forward(self, x, edge_index, batch, edge_weight=None, num_graphs=None):
+        w = edge_weight if self.looks and edge_weight is not None else torch.ones(edge_index.shape[1])
+        x = torch.arange(float(len(x)))[:, None]
+        total = scatter_sum(w, edge_index[1], len(x)).clamp_min(1e-9)[:, None]
+        nodes = self.one(pass_messages(x, edge_index, w) / total)
+        return scatter_sum(nodes, batch, num_graphs), nodes
+
+
+class WithoutWeights(Plain):
+    """A classifier that takes any word and refuses this one."""
+
+    def forward(self, x, edge_index, batch, **others):
+        if "edge_weight" in others:
+            raise ValueError("no weights of edges")
+        return super().forward(x, edge_index, batch)
+
+
+def test_whether_weights_count_is_told_by_uneven_ones_on_graphs_with_edges(world):
+    assert is_encoder(InProportion(), world.test)
+    bare = pack([Graph(torch.zeros(2, 0, dtype=torch.long), num_nodes=2)] * 2)
+    assert not is_encoder(InProportion(looks=False), join([bare, world.test.labelled(None)]))
+    assert not is_encoder(WithoutWeights(), world.test)
+
+
+def test_outputs_that_are_no_pair_of_embeddings_are_named(world):
+    class Odd(Plain):
+        def forward(self, x, edge_index, batch):
+            return super().forward(x, edge_index, batch), None
+
+    with pytest.raises(InputError, match="NoneType"):
+        graph_subject(Odd(), world.test, train=world.train)
+
+
+def test_a_head_needs_training_graphs_of_each_class_that_is_measured(world):
+    with pytest.raises(InputError, match="class '1'"):
+        graph_subject(WeightedGIN(1, 4, 2).eval(), world.test, train=world.train[world.train.y == 0])
+
+
+def test_a_head_of_half_embeddings_is_fitted_in_floats():
+    h = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    y = (h[:, 0] > 0).long()
+    whole, half = LinearHead(h, y, 2), LinearHead(h.half(), y, 2)
+    torch.testing.assert_close(half(h.half()), whole(h), atol=0.05, rtol=0.05)
+
+
+def test_foreign_node_labels_keep_their_meaning(world, tmp_path, monkeypatch):
+    own, foreign = (write_tu(tmp_path / name, world.test) for name in ("own", "foreign"))
+    n = len(world.test.x)
+    (own / "DS_node_labels.txt").write_text("".join(f"{k % 2}\n" for k in range(n)))
+    (foreign / "DS_node_labels.txt").write_text("".join(f"{1 + k % 2}\n" for k in range(n)))
+    seen, some = {}, graph_subject(made(), world.test, train=world.train)
+    monkeypatch.setattr(graph_files, "graph_subject", lambda *args, ood, **others: seen.update(ood) or some)
+    with pytest.warns(UserWarning, match="2"):
+        graph_files.subject_of_graphs(
+            AuditOptions(model=made(), data=own, ood=foreign), train_limit=None, trains=False, fields_of=AuditOptions
+        )
+    x = seen["own foreign"].x  # label 1 has the second column, label 2 none
+    assert x.sum(0).tolist() == [0.0, float((n + 1) // 2)]

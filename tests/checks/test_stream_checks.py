@@ -1,12 +1,16 @@
 """Forecasters of many entities: who is harmed, what is seen, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from deepwright.checks import NotApplicableError, Subject
+from deepwright.checks.stream_guards import measured_stream_guard
 from deepwright.checks.streams import check_streams
+from deepwright.core.errors import InputError
 from deepwright.core.tasks import Forecast
 from deepwright.data import Data, Split
 
@@ -60,3 +64,37 @@ def test_what_has_no_streams_does_not_apply():
         check_streams(subject(series(entities=3)))
     with pytest.raises(NotApplicableError, match="0 entities"):
         check_streams(subject(series(windows=10)))
+
+
+class Other(Last):
+    """A forecaster that looks at the other channel only."""
+
+    def forward(self, x):
+        return x[:, -1:, 1:].repeat(1, 3, 1) * self.one
+
+
+def test_forecasts_that_do_not_hang_on_their_own_past_are_not_attacked():
+    data = series()
+    with pytest.raises(NotApplicableError, match="0 of 5 entities"):
+        check_streams(Subject(Other().eval(), data, task=Forecast(3, tolerance=0.5), eps=(0.1,)))
+
+
+def recurring(split, of):
+    """Three windows of each entity, again and again."""
+    x, y = split.x.clone(), split.y.clone()
+    for name in set(split.columns["who"].tolist()):
+        rows, known = (np.flatnonzero(s.columns["who"] == name) for s in (split, of))
+        for place, row in enumerate(rows):
+            x[row], y[row] = of.x[known[place % 3]], of.y[known[place % 3]]
+    return replace(split, x=x, y=y)
+
+
+def test_an_attacker_who_cannot_move_anything_unseen_is_told_in_words():
+    data = series(windows=60)
+    parts = {name: recurring(getattr(data, name), data.train) for name in ("train", "validation", "test")}
+    found = measured_stream_guard(subject(replace(data, **parts)), 0.05).beside
+    assert "no window that he could move" in found.summary
+    assert "seen_of_one_who_knows" not in found.values
+    assert found.values["harm_by_one_who_knows"].value == 0
+    with pytest.raises(InputError, match="rate"):
+        measured_stream_guard(subject(data), 0.0)

@@ -70,3 +70,15 @@ def test_what_is_refused():
         ego_graphs(given, [1, 2], y=[0])
     with pytest.raises(InputError, match="radius"):
         ego_graphs(given, radius=-1)
+
+
+def test_a_mask_names_nodes_and_fractions_do_not():
+    _, given = drawn()
+    mask = torch.zeros(30, dtype=torch.bool)
+    mask[[3, 8]] = True
+    chosen, masked = (ego_graphs(given, nodes, radius=1) for nodes in ([3, 8], mask))
+    assert torch.equal(chosen.x, masked.x)
+    assert torch.equal(chosen.edge_index, masked.edge_index)
+    for wrong in (mask[:5], [0.7, 2.0]):
+        with pytest.raises(InputError, match="nodes"):
+            ego_graphs(given, wrong)

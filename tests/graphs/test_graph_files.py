@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepwright.core.errors import InputError
-from deepwright.graphs import gin_text_names, read_gin_text, read_tu
+from deepwright.graphs import gin_text_names, node_kinds, read_gin_text, read_tu
 
 # graph 1: a path of 3; graph 2: an edge and an isolated node; graph 3: one node
 TU = {
@@ -129,3 +129,20 @@ def test_gin_text_that_does_not_fit(tmp_path, text, words):
     (tmp_path / "DS.txt").write_text(text)
     with pytest.raises(InputError, match=words):
         read_gin_text(tmp_path / "DS.txt")
+
+
+def test_node_labels_of_another_set_get_the_columns_of_the_first(tu, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in tu.glob("*.txt"):
+        (other / file.name).write_text(file.read_text())
+    (other / "DS_node_labels.txt").write_text("9\n4\n9\n9\n9\n7\n9\n")
+    kinds = node_kinds(tu)
+    assert kinds == ((5.0, 7.0, 9.0),)
+    with pytest.warns(UserWarning, match="4"):
+        found = read_tu(other, kinds=kinds).x[:, :3]
+    assert sorted(map(tuple, found.tolist())) == sorted([(0, 0, 1)] * 5 + [(0, 1, 0), (0, 0, 0)])
+    with pytest.raises(InputError, match="as the other set"):
+        read_tu(other, kinds=())
+    (other / "DS_node_labels.txt").unlink()
+    assert node_kinds(other) == ()

@@ -72,8 +72,8 @@ def _of_embeddings(
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
     encoder = model.encoder
     if encoder is not None:
-        rows = {key: embed(encoder, model.graphs[numbers.flatten()]).cpu() for key, numbers in sets.items()}
-        fitted = embed(encoder, model.graphs[train.x.flatten()]).cpu()
+        rows = {key: embed(encoder, model.graphs[numbers.flatten()]).cpu().float() for key, numbers in sets.items()}
+        fitted = embed(encoder, model.graphs[train.x.flatten()]).cpu().float()
     else:
         found = {key: _features(subject, numbers) for key, numbers in {**sets, "train": train.inputs()}.items()}
         if any(h is None for h in found.values()):

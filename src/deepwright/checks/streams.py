@@ -124,7 +124,7 @@ def attacked_streams(subject: Subject) -> AttackedStreams:
         subject: see `require_streams`.
 
     Raises:
-        NotApplicableError: see there; fewer than four entities with windows enough.
+        NotApplicableError: see there; fewer than four entities with windows enough, or two whom the attack moves.
     """
     column = require_streams(subject)
     early, late = (_by_entity(split, column) for split in (subject.data.train, subject.data.test))
@@ -136,6 +136,12 @@ def attacked_streams(subject: Subject) -> AttackedStreams:
     centre, scale = channel_scale(subject.data.train)
     eps = budgets(subject).judged * float(scale[0])
     cohort = attack_parts(subject.model, SequenceFGSM(eps, 0, task=subject.task), early, late)
+    moved = [all(bool(part[name].differs.any()) for part in (cohort.train, cohort.test)) for name in cohort.train]
+    if sum(moved) < 2:
+        raise NotApplicableError(
+            f"one step changes windows of {sum(moved)} of {len(moved)} entities: the forecasts hardly depend on the "
+            "target's own past, which is what is attacked"
+        )
     setup = Setup(KNNDetector, view=partial(_in_deviations, centre.float(), scale.float()))
     return AttackedStreams(cohort, _severity(early), setup, eps, len(small), centre.float(), scale.float())
 

@@ -28,7 +28,7 @@ from deepwright.graphs.gin_text import gin_text_names, read_gin_text
 from deepwright.graphs.measures import STATISTICS, refine, statistics, structural_encoding
 from deepwright.graphs.packing import Graph, from_union, pack
 from deepwright.graphs.scatter import degrees, pass_messages, scatter_mean, scatter_sum
-from deepwright.graphs.tu import is_tu, read_tu
+from deepwright.graphs.tu import is_tu, node_kinds, read_tu
 
 __all__ = [
     "STATISTICS",
@@ -44,6 +44,7 @@ __all__ = [
     "is_tu",
     "join",
     "motif_ood",
+    "node_kinds",
     "pack",
     "pass_messages",
     "preferential_tree",

@@ -22,18 +22,18 @@ def ego_graphs(graph: Any, nodes: Any = None, radius: int = 2, *, y: Any = None,
 
     Args:
         graph: one, anything that `pack` takes; several are taken as one that falls into parts.
-        nodes: their numbers; all by default.
+        nodes: their numbers, or a mask with a place for each node; all by default.
         radius: steps.
         y: labels of the chosen nodes, 0 or more.
         mark: see above.
 
     Raises:
-        InputError: numbers of nodes that aren't there, labels of another number.
+        InputError: numbers of nodes that aren't there or aren't whole, labels of another number.
     """
     require_whole(0, radius=radius)
     packed = pack(graph)
     total = len(packed.x)
-    chosen = torch.arange(total) if nodes is None else torch.as_tensor(nodes).long().reshape(-1).cpu()
+    chosen = _numbers(nodes, total)
     if not len(chosen) or int(chosen.min()) < 0 or int(chosen.max()) >= total:
         given = f"{len(chosen)} nodes" + (f", {int(chosen.min())} to {int(chosen.max())}" if len(chosen) else "")
         raise InputError("nodes", given=given, expected=f"numbers from 0 to {total - 1}, at least one")
@@ -47,6 +47,19 @@ def ego_graphs(graph: Any, nodes: Any = None, radius: int = 2, *, y: Any = None,
     edges = torch.from_numpy(_among(sources, targets, owner, member, total)).to(packed.device)
     labels = None if y is None else torch.as_tensor(y).to(packed.device)
     return from_union(x, edges, torch.from_numpy(owner).to(packed.device), len(chosen), labels)
+
+
+def _numbers(nodes: Any, total: int) -> torch.Tensor:
+    """Numbers of the chosen nodes, of a mask's too."""
+    if nodes is None:
+        return torch.arange(total)
+    given = torch.as_tensor(nodes).cpu()
+    if given.dtype == torch.bool and given.shape == (total,):
+        return given.nonzero().flatten()
+    if given.numel() and (given.dtype == torch.bool or given.is_floating_point()):
+        words = f"{given.dtype} of shape {tuple(given.shape)}"
+        raise InputError("nodes", given=words, expected=f"whole numbers, or a mask of {total}")
+    return given.long().reshape(-1)
 
 
 def _within(sources: np.ndarray, targets: np.ndarray, total: int, chosen: np.ndarray, radius: int) -> Any:

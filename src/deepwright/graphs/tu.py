@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,12 @@ from deepwright.graphs.packing import from_union, warn_one_way
 _MOST = 2**31  # bytes of one file
 
 
-def read_tu(path: Path | str, name: str | None = None, *, node_labels: bool = True) -> GraphBatch:
+Kinds = tuple[tuple[float, ...], ...]
+
+
+def read_tu(
+    path: Path | str, name: str | None = None, *, node_labels: bool = True, kinds: Kinds | None = None
+) -> GraphBatch:
     """Graphs of a data set in TU format.
 
     Files are DS_A.txt (edges), DS_graph_indicator.txt (the graph of each node), DS_graph_labels.txt, and where there
@@ -33,11 +39,13 @@ def read_tu(path: Path | str, name: str | None = None, *, node_labels: bool = Tr
         path: the folder, or the zip file as it is distributed.
         name: DS; the only one there by default.
         node_labels: False leaves labels and attributes out.
+        kinds: node labels that get a column, by column of the file, as `node_kinds` gives those of another set: so
+            columns of two sets mean the same. All labels that occur by default; one that isn't among them has no 1.
 
     Raises:
         InputError: files that are missing, that aren't numbers, or that don't fit together.
     """
-    files = _zipped(Path(path)) if Path(path).suffix == ".zip" else _in_folder(Path(path))
+    files = _files(path)
     name = _only(files, path) if name is None else name
     owner = _whole(_table(files, name, "graph_indicator", path)).reshape(-1)
     if len(owner) == 0 or owner.min() < 1:
@@ -50,7 +58,7 @@ def read_tu(path: Path | str, name: str | None = None, *, node_labels: bool = Tr
         raise InputError(f"{name}_graph_labels.txt", given=given, expected="a label for each graph")
     classes, y = np.unique(labels, return_inverse=True)
     packed = from_union(
-        _node_features(files, name, len(owner), path) if node_labels else None,
+        _node_features(files, name, len(owner), path, kinds) if node_labels else None,
         torch.from_numpy(np.ascontiguousarray(edges.T) - 1),
         torch.from_numpy(owner - 1),
         len(labels),
@@ -58,6 +66,20 @@ def read_tu(path: Path | str, name: str | None = None, *, node_labels: bool = Tr
     )
     warn_one_way(packed)
     return replace(packed, classes=tuple(str(c) for c in classes))
+
+
+def node_kinds(path: Path | str, name: str | None = None) -> Kinds:
+    """The node labels of a TU data set, in the order of their columns; empty where there are none.
+
+    Args:
+        path: the folder, or the zip file.
+        name: DS; the only one there by default.
+    """
+    files = _files(path)
+    name = _only(files, path) if name is None else name
+    if f"{name}_node_labels.txt" not in files:
+        return ()
+    return tuple(tuple(np.unique(column).tolist()) for column in _table(files, name, "node_labels", path).T)
 
 
 def is_tu(path: Path | str) -> bool:
@@ -77,6 +99,10 @@ def is_tu(path: Path | str) -> bool:
     return any(
         f"{name.removesuffix('_A.txt')}_graph_indicator.txt" in names for name in names if name.endswith("_A.txt")
     )
+
+
+def _files(path: Path | str) -> Mapping[str, Path | bytes]:
+    return _zipped(Path(path)) if Path(path).suffix == ".zip" else _in_folder(Path(path))
 
 
 def _in_folder(folder: Path) -> Mapping[str, Path | bytes]:
@@ -124,7 +150,9 @@ def _require_range(edges: np.ndarray, nodes: int, file: str) -> None:
         raise InputError(file, given=f"node {bad}", expected=f"nodes 1 to {nodes}")
 
 
-def _node_features(files: Mapping[str, Path | bytes], name: str, nodes: int, path: Path | str) -> Tensor | None:
+def _node_features(
+    files: Mapping[str, Path | bytes], name: str, nodes: int, path: Path | str, kinds: Kinds | None
+) -> Tensor | None:
     columns = []
     for part in ("node_labels", "node_attributes"):
         if f"{name}_{part}.txt" not in files:
@@ -132,15 +160,29 @@ def _node_features(files: Mapping[str, Path | bytes], name: str, nodes: int, pat
         table = _table(files, name, part, path)
         if len(table) != nodes:
             raise InputError(f"{name}_{part}.txt", given=f"{len(table)} rows", expected=f"{nodes}, one a node")
-        columns += [one_hot(labels) for labels in table.T] if part == "node_labels" else [table]
+        if part == "node_attributes":
+            columns.append(table)
+            continue
+        known = [None] * table.shape[1] if kinds is None else kinds
+        if len(known) != table.shape[1]:
+            given = f"{table.shape[1]} columns of labels"
+            raise InputError(f"{name}_node_labels.txt", given=given, expected=f"{len(known)}, as the other set")
+        columns += [one_hot(labels, these) for labels, these in zip(table.T, known)]
     return torch.from_numpy(np.concatenate(columns, axis=1)).float() if columns else None
 
 
-def one_hot(labels: np.ndarray) -> np.ndarray:
-    """One column for each label that occurs, in their order.
+def one_hot(labels: np.ndarray, known: Sequence[float] | None = None) -> np.ndarray:
+    """One column for each label, in their order.
 
     Args:
         labels: of any kind.
+        known: those that have a column; any other is told by a warning. All that occur by default.
     """
+    if known is not None:
+        found = labels[:, None] == np.asarray(known)
+        strange = np.unique(labels[~found.any(1)])
+        if len(strange):
+            warnings.warn(f"node labels {strange[:5].tolist()} aren't among the other set's: no column", stacklevel=4)
+        return found.astype(float)
     kinds, which = np.unique(labels, return_inverse=True)
     return np.eye(len(kinds))[which.reshape(-1)]

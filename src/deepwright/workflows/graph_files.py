@@ -11,7 +11,7 @@ from torch import nn
 
 from deepwright.checks import Subject, graph_subject
 from deepwright.core.errors import InputError
-from deepwright.graphs import is_tu, read_tu
+from deepwright.graphs import is_tu, node_kinds, read_tu
 from deepwright.nets import load as load_model
 from deepwright.workflows.precision import placed
 
@@ -121,10 +121,11 @@ def subject_of_graphs(options: NamesGraphs, *, train_limit: int | None, trains: 
     ready = isinstance(options.model, nn.Module)
     network = options.model if ready else load_model(str(options.model), options.weights, trust_file=options.trust_file)
     assert isinstance(network, nn.Module)
+    kinds = node_kinds(str(options.data))  # a column of foreign graphs means what it means in the network's own
     return graph_subject(
         placed(network, options.device, options.precision, mixed=False),
         read_tu(str(options.data)),
-        ood={} if options.ood is None else {f"own {Path(options.ood).name}": read_tu(options.ood)},
+        ood={} if options.ood is None else {f"own {Path(options.ood).name}": read_tu(options.ood, kinds=kinds)},
         name=type(network).__name__ if ready else str(options.model),
         data_name=str(options.data),
         outputs=options.outputs or "auto",

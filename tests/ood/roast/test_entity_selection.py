@@ -108,3 +108,12 @@ def test_clusters_are_told_by_their_risk_and_unknown_risk_is_no_low_one():
         found = EntitySelector("dtw_hierarchical").fit(some)
     assert found.less_vulnerable_
     assert not {"e1", "e3"} & set(found.less_vulnerable_)
+
+
+@pytest.mark.parametrize(("length", "band"), [(1, 0), (9, 0), (9, 2), (9, 30), (9, None)])
+def test_warping_of_equal_lengths_is_the_naive_ones(length, band):
+    series = torch.randn(4, length, generator=torch.Generator().manual_seed(3))
+    found = dtw(series, band)
+    for i in range(4):
+        for j in range(i):
+            assert float(found[i, j]) == pytest.approx(naive(series[i].double(), series[j].double(), band), abs=1e-10)

@@ -88,3 +88,26 @@ def test_a_cohort_of_classifiers_is_ranked():
     profiles = cohort.class_profiles()
     assert set(EntitySelector().fit(profiles).less_vulnerable_) == {"e0", "e2"}
     assert profiles["e1"].mean == pytest.approx(4 * profiles["e0"].mean, rel=1e-4)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_score_or_no_class_is_refused():
+    scores, x, classes = torch.rand(4), windows(4), torch.tensor([0, 0, 1, 1])
+    with pytest.raises(InputError, match="scores"):
+        ExposureLoss()(scores[:, None], scores)  # (N, 1) would be compared by place, not in pairs
+    for wrong in (torch.rand(4, 2), torch.rand(4), classes[:, None]):
+        with pytest.raises(InputError, match="before"):
+            class_risk(x, x, wrong, classes, torch.ones(3))
+        with pytest.raises(InputError, match="said"):
+            importance(x, wrong)
+    with pytest.raises(InputError, match="windows"):
+        class_risk(x, x * float("nan"), classes, classes, torch.ones(3))
+    with pytest.raises(InputError, match="windows"):
+        class_risk(x[0], x[0], classes, classes, torch.ones(3))
+
+
+def test_exposure_without_attacked_windows_is_refused():
+    detector = MADGANDetector(hidden=4, latent=2, epochs=1, exposure=1.0)
+    for labels in (None, torch.zeros(20, dtype=torch.bool), torch.arange(20) == 0):
+        with pytest.raises(InputError, match="attacked windows"):
+            detector.fit(windows(20), labels)

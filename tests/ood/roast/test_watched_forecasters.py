@@ -87,3 +87,67 @@ def test_what_is_refused():
         EvasiveSteps(watched().score, 1.0, 0.5, channel=2)(Last(), windows(3), torch.zeros(3, 3))
     with pytest.raises(InputError, match="windows"):
         WatchedForecaster(Last(), windows(2), 1.0, torch.zeros(2), torch.ones(2))
+
+
+def test_a_missing_reading_is_an_alarm():
+    x = windows(3, 6)
+    x[1, 2, 0] = float("nan")
+    model = watched(threshold=50.0)
+    assert model.watched(x)[2].tolist() == [False, True, False]
+    assert torch.export.export(model.program(), (x,)).module()(x)[2].tolist() == [False, True, False]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"windows": torch.full((60, 6, 2), float("nan"))}, "windows"),
+        ({"centre": torch.zeros(6, 1)}, "centre"),
+        ({"spread": torch.ones(3)}, "spread"),
+        ({"spread": torch.tensor([0.0, 1.0])}, "spread"),
+    ],
+)
+def test_what_distances_would_be_nan_of_is_refused(changed, named):
+    parts = {"windows": windows(60), "centre": torch.zeros(2), "spread": torch.ones(2)} | changed
+    with pytest.raises(InputError, match=named):
+        WatchedForecaster(Last(), parts["windows"], 3.0, parts["centre"], parts["spread"], 3)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_windows_of_another_rank_are_refused_by_a_watched_forecaster():
+    with pytest.raises(InputError, match="steps, 2"):
+        watched().score(windows(3)[0])
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("x", "y", "named"),
+    [
+        (windows(4), torch.zeros(4), "y"),  # one target for three steps
+        (windows(4), torch.zeros(3, 3), "y"),
+        (windows(4) * float("nan"), torch.zeros(4, 3), "x and y"),
+        (windows(4).long(), torch.zeros(4, 3), "x and y"),
+    ],
+)
+def test_windows_and_targets_that_do_not_fit_are_refused(x, y, named):
+    with pytest.raises(InputError, match=named):
+        EvasiveSteps(watched().score, 1.0, 0.5)(Last(), x, y)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_limits_models_and_scores_that_say_nothing_are_refused():
+    score, x, y = watched().score, windows(3), torch.zeros(3, 3)
+    for threshold, clip in ((float("nan"), (0.0, 1.0)), (1.0, (1.0, -1.0))):
+        with pytest.raises(InputError, match="limits"):
+            EvasiveSteps(score, threshold, 0.5, clip=clip)
+    with pytest.raises(InputError, match="score"):
+        EvasiveSteps(lambda z: score(z)[:, None], 1.0, 0.5)(Last(), x, y)
+    with pytest.raises(InputError, match="model"):
+        EvasiveSteps(score, 1.0, 0.5)(lambda_module(lambda z: torch.zeros(len(z), 3)), x, y)
+    assert EvasiveSteps(score, 1.0, 0.5)(Last(), x[:0], y[:0]).shape == (0, 6, 2)
+
+
+def lambda_module(function):
+    made = nn.Module()
+    made.forward = function
+    return made

@@ -104,18 +104,25 @@ def is_encoder(network: nn.Module, graphs: GraphBatch) -> bool:
         network: any.
         graphs: at least one, where it lives.
     """
-    few = graphs[:_TOLD]
+    few = graphs[graphs.edges.argsort(descending=True)[:_TOLD]]  # of no edge nothing is told
     x = few.x.to(dtype_of(network, few.x.dtype))
-    ones = x.new_ones(few.edge_index.shape[1])
+    draws = torch.rand(few.edge_index.shape[1], generator=torch.Generator().manual_seed(0)).to(x)
     with evaluating(network), torch.no_grad():
-        try:
-            plain, half = (
-                network(x, few.edge_index, few.batch, edge_weight=w, num_graphs=len(few)) for w in (ones, ones / 2)
+        try:  # uneven ones: halves are no change where weights are taken in proportion
+            plain, other = (
+                network(x, few.edge_index, few.batch, edge_weight=w, num_graphs=len(few))
+                for w in (torch.ones_like(draws), draws)
             )
-        except TypeError:  # it takes other words
+        except (TypeError, ValueError, RuntimeError):  # it takes other words
             return False
-    pairs = isinstance(plain, tuple) and len(plain) == 2 and [len(p) for p in plain] == [len(few), len(few.x)]
-    return pairs and (not len(ones) or not torch.equal(plain[0], half[0]))
+    return _is_pair(plain, few) and (not len(draws) or not torch.equal(plain[0], other[0]))
+
+
+def _is_pair(out: Any, graphs: GraphBatch) -> bool:
+    """Whether these are embeddings of graphs and of their nodes."""
+    if not isinstance(out, tuple) or len(out) != 2 or not all(isinstance(o, Tensor) and o.ndim == 2 for o in out):
+        return False
+    return [len(o) for o in out] == [len(graphs), len(graphs.x)]
 
 
 def graph_data(
@@ -189,14 +196,19 @@ def graph_network(network: nn.Module, graphs: GraphBatch, data: Data) -> tuple[G
             raise InputError("network of graphs", given=str(error), expected="one of graphs", hint=hint) from error
     if isinstance(out, Tensor) and out.ndim == 2 and len(out) == len(few):
         return GraphNetwork(network, graphs), ""
-    if not isinstance(out, tuple) or len(out) != 2 or [len(o) for o in out] != [len(few), len(few.x)]:
-        given = [tuple(o.shape) for o in out] if isinstance(out, tuple) else str(getattr(out, "shape", type(out)))
+    if not _is_pair(out, few):
+        each = out if isinstance(out, tuple) else (out,)
+        given = ", ".join(f"shape {tuple(o.shape)}" if isinstance(o, Tensor) else type(o).__name__ for o in each)
         expected = f"logits ({len(few)}, classes), or embeddings of {len(few)} graphs and of {len(few.x)} nodes"
         raise InputError("outputs of the network", given=given, expected=expected)
     train = data.train
     if not len(train):
         hint = "leave --split test out, or give a network with a head"
         raise InputError("encoder", given="no training graphs", expected="some, for a head", hint=hint)
+    missing = sorted(set(data.test.y.tolist()) - set(train.y.tolist()))
+    if missing:
+        given = f"no training graphs of class {data.classes[missing[0]]!r}"
+        raise InputError("encoder", given=given, expected="some of each class that is measured, for a head")
     h = embed(network, graphs[train.x.flatten()])
     head = LinearHead(h, train.y.to(h.device), len(data.classes))
     note = f"the network gives embeddings: a linear head, fitted on {len(train)} training graphs, makes logits of them"

@@ -35,6 +35,7 @@ class LinearHead(nn.Module):
     def __init__(self, h: Float[Tensor, "n d"], y: Int64[Tensor, " n"], classes: int, decay: float = 1e-3) -> None:
         super().__init__()
         require_positive(decay=decay)
+        h = h if h.dtype == torch.float64 else h.float()  # halves are too coarse to be fitted in
         std = h.std(0)
         self.register_buffer("mean", h.mean(0))
         self.register_buffer("scale", torch.where(std > 1e-6 * h.mean(0).abs(), std, torch.ones_like(std)))
@@ -63,7 +64,7 @@ class LinearHead(nn.Module):
         Args:
             h: embeddings.
         """
-        return self.linear((h - self.mean) / self.scale)
+        return self.linear((h.to(self.mean.dtype) - self.mean) / self.scale)
 
 
 class GraphSuite:

@@ -26,14 +26,16 @@ def importance(x: Float[Tensor, "n steps channels"], said: Int64[Tensor, " n"]) 
         said: the class that the classifier gives each.
 
     Raises:
-        InputError: one class only, numbers that aren't finite.
+        InputError: one class only, what is no number of a class, numbers that aren't finite.
     """
     from sklearn.linear_model import LogisticRegression
 
-    if len(said) != len(x) or len(said.unique()) < 2:
+    _require_windows(x)
+    _require_classes(said, len(x), "said")
+    if len(said.unique()) < 2:
         given = f"{len(said.unique())} classes for {len(x)} windows"
         raise InputError("said", given=given, expected="one of two classes or more a window, each given at least once")
-    rows = torch.nn.functional.normalize(require_finite(x, "windows").double().mean(1), dim=1)
+    rows = torch.nn.functional.normalize(x.double().mean(1), dim=1)
     spread = rows.std(0, unbiased=False)
     rows = (rows - rows.mean(0)) / torch.where(spread > 1e-12, spread, 1.0)
     fitted = LogisticRegression(max_iter=1000).fit(rows.cpu().numpy(), said.cpu().numpy())
@@ -60,13 +62,31 @@ def class_risk(
         weights: of the channels, see `importance`.
 
     Raises:
-        InputError: unlike shapes, no window, negative weights.
+        InputError: unlike shapes, no window, what is no number of a class, numbers that aren't finite, negative
+            weights.
     """
-    if x.shape != attacked.shape or not len(x) or len(before) != len(x) or len(after) != len(x):
-        given = f"shapes {tuple(x.shape)} and {tuple(attacked.shape)}, {len(before)} and {len(after)} classes"
-        raise InputError("windows", given=given, expected="the same windows twice, and a class for each")
+    if x.shape != attacked.shape or not len(x):
+        given = f"shapes {tuple(x.shape)} and {tuple(attacked.shape)}"
+        raise InputError("windows", given=given, expected="the same windows twice, at least one")
+    _require_windows(x)
+    _require_windows(attacked)
+    for name, classes in (("before", before), ("after", after)):
+        _require_classes(classes, len(x), name)
     if weights.shape != (x.shape[2],) or not bool((weights >= 0).all()):
         raise InputError("weights", given=f"shape {tuple(weights.shape)}", expected=f"{x.shape[2]} of 0 or more")
     series = ((attacked - x).double().square() * weights.to(x.device).double()).sum(2).mean(1)
-    flips = float((before != after).double().mean())
+    flips = float((before != after.to(before.device)).double().mean())
     return RiskProfile(series, float(series.mean()), flips, "importance")
+
+
+def _require_windows(x: Tensor) -> None:
+    if x.ndim != 3:
+        raise InputError("windows", given=f"shape {tuple(x.shape)}", expected="(N, steps, channels)")
+    require_finite(x, "windows")
+
+
+def _require_classes(classes: Tensor, n: int, name: str) -> None:
+    """Refuse logits and probabilities, which compare as if they were classes."""
+    if classes.shape != (n,) or classes.is_floating_point():
+        given = f"{classes.dtype} of shape {tuple(classes.shape)}"
+        raise InputError(name, given=given, expected=f"the numbers of classes, ({n},)", hint="logits.argmax(1)")

@@ -34,7 +34,8 @@ class EvasiveSteps:
         weights: c of each try.
 
     Raises:
-        InputError: a score without gradients, windows without that channel.
+        InputError: a score or a model without gradients, or of another shape; windows without that channel or that
+            aren't finite floats; targets of another shape than the forecasts.
     """
 
     def __init__(
@@ -48,6 +49,9 @@ class EvasiveSteps:
         weights: Sequence[float] = (0.0, 1.0, 3.0),
     ) -> None:
         require_positive(eps=eps)
+        if math.isnan(threshold) or not clip[0] < clip[1]:
+            given = f"threshold {threshold}, clip {tuple(clip)}"
+            raise InputError("limits", given=given, expected="a threshold, and a lower end below the upper one")
         require_whole(0, channel=channel)
         require_whole(1, steps=steps)
         if not callable(score):
@@ -70,6 +74,10 @@ class EvasiveSteps:
         if x.ndim != 3 or self.channel >= x.shape[2]:
             given = f"channel {self.channel} of shape {tuple(x.shape)}"
             raise InputError("x", given=given, expected="(N, steps, channels) with that channel")
+        if not x.is_floating_point() or not bool(torch.isfinite(x).all()) or not bool(torch.isfinite(y).all()):
+            raise InputError("x and y", given=f"{x.dtype}, or missing values", expected="finite floats")
+        if not len(x):
+            return x.clone()
         best, error = x.clone(), x.new_full((len(x),), -math.inf)
         lowest = torch.full_like(error, math.inf)
         with evaluating(model):
@@ -91,12 +99,18 @@ class EvasiveSteps:
         """The next windows, and of these ones the error and the score."""
         here = moved.detach().requires_grad_(True)
         with torch.enable_grad():
-            off = model(here).reshape(len(x), -1) - y.reshape(len(x), -1).to(here)
-            loss = off.square().mean(1)
+            said = model(here).reshape(len(x), -1)
+            if not said.requires_grad:
+                raise InputError("model", given="one without a gradient", expected="one that torch computes")
+            if len(y) != len(said) or y[:1].numel() != said.shape[1]:  # nor (N, 1) spread over all steps
+                given = f"{tuple(y.shape)} for forecasts {tuple(said.shape)}"
+                raise InputError("y", given=given, expected="a target for each forecast")
+            loss = (said - y.reshape(len(x), -1).to(said)).square().mean(1)
             (up,) = torch.autograd.grad(loss.sum(), here)
             score = self.score(here)
-            if not score.requires_grad:
-                raise InputError("score", given="one without a gradient", expected="one that torch computes")
+            if not score.requires_grad or score.shape != loss.shape:
+                given = f"shape {tuple(score.shape)}, gradient: {score.requires_grad}"
+                raise InputError("score", given=given, expected=f"({len(x)},), with a gradient")
             (strange,) = torch.autograd.grad(score.sum(), here)
         alarm = (score > self.threshold).to(here)[:, None]
         direction = _unit(up[..., self.channel]) - weight * alarm * _unit(strange[..., self.channel])

@@ -39,7 +39,13 @@ class ExposureLoss(nn.Module):
         Args:
             benign: scores, larger for stranger.
             attacked: scores of attacked windows.
+
+        Raises:
+            InputError: scores of another rank.
         """
+        if benign.ndim != 1 or attacked.ndim != 1:
+            given = f"shapes {tuple(benign.shape)} and {tuple(attacked.shape)}"
+            raise InputError("scores", given=given, expected="(N,) and (M,), one a window")
         if not len(benign) or not len(attacked):
             return (benign.sum() + attacked.sum()) * 0
         return softplus(self.margin - (attacked[:, None] - benign[None, :])).mean()

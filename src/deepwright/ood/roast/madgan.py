@@ -65,7 +65,7 @@ class MADGANDetector(WindowDetector):
         score: "d" or "dr".
         share: of the discriminator's doubt in "dr".
         exposure: weight in the discriminator's loss of `ExposureLoss` between its doubts, as logits, of benign windows
-            and of the other half of the attacked ones; 0 leaves it out.
+            and of the other half of the attacked ones, two or more of which `fit` then needs; 0 leaves it out.
         inversion_steps: by which "dr" looks for the noise of a window.
         device: where it is trained.
         seed: of weights, noise and order.
@@ -106,6 +106,9 @@ class MADGANDetector(WindowDetector):
         self._low = self._high = torch.zeros(0)
 
     def _fit(self, benign: Tensor, attacked: Tensor | None) -> Tensor:
+        if self.exposure and (attacked is None or len(attacked) < 2):
+            given = "none" if attacked is None else len(attacked)
+            raise InputError("attacked windows", given=given, expected="2 or more, labelled, for an exposure above 0")
         channels = benign.shape[2]
         self._low = benign.amin((0, 1)).to(self.device).float()
         self._high = benign.amax((0, 1)).to(self.device).float()

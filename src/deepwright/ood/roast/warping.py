@@ -28,7 +28,7 @@ def dtw(series: Sequence[Tensor] | Tensor, band: int | None = None) -> Float[Ten
     Raises:
         InputError: no series, an empty one, more than one number a step, values that aren't finite.
     """
-    rows = [torch.as_tensor(s).double() for s in series]
+    rows = [torch.as_tensor(s).detach().double() for s in series]
     if not rows or any(s.ndim != 1 or not len(s) for s in rows):
         raise InputError("series", given=[tuple(s.shape) for s in rows], expected="rows of at least one number")
     if not all(bool(torch.isfinite(s).all()) for s in rows):
@@ -46,28 +46,31 @@ def dtw(series: Sequence[Tensor] | Tensor, band: int | None = None) -> Float[Ten
 
 
 def _pairs(padded: Tensor, lengths: Tensor, first: Tensor, second: Tensor, band: int | None) -> Tensor:
-    """(P,) distances of pairs."""
-    a, b = padded[first], padded[second].flip(1)  # so that a diagonal of b is a slice
-    long, n, m = padded.shape[1], lengths[first], lengths[second]
-    reach = long if band is None else max(band, int((n - m).abs().max()))
+    """(P,) distances of pairs; steps are rows and pairs columns, so that what a diagonal reads lies together."""
+    n, m, long = lengths[first], lengths[second], padded.shape[1]
+    a, b = padded.T[:, first].contiguous(), padded.T.flip(0)[:, second].contiguous()  # a diagonal of b is a slice
     own = torch.full_like(n, long) if band is None else (n - m).abs().clamp_min(band)
-    own, ends = own.to(a.device), (n + m - 2).to(a.device)
-    infinite = a.new_full((len(a), long + 1), torch.inf)  # place i + 1 holds row i; place 0 is outside
-    before, last, result = infinite.clone(), infinite.clone(), a.new_zeros(len(a))
-    for k in range(int(ends.max()) + 1):
-        low = max(0, k - long + 1, -(-(k - reach) // 2))
-        high = min(long - 1, k, (k + reach) // 2)
-        here = infinite.clone()
+    reach, uneven = int(own.max()), bool((own != own.max()).any())
+    own, ends = own.to(a.device), n + m - 2
+    last_of, rows = set(ends.tolist()), n.to(a.device)[None]
+    ends, result = ends.to(a.device), a.new_zeros(len(first))
+    # place i + 1 holds row i; one place on either side of what a diagonal fills is infinite, and no other is read
+    before, last, here = (a.new_full((long + 2, len(first)), torch.inf) for _ in range(3))
+    for k in range(max(last_of) + 1):
+        low, high = max(0, k - long + 1, -(-(k - reach) // 2)), min(long - 1, k, (k + reach) // 2)
+        cost = here[low + 1 : high + 2]
+        here[low], here[high + 2 if low <= high else low + 1] = torch.inf, torch.inf
         if low <= high:
-            i = torch.arange(low, high + 1, device=a.device)
-            gap = a[:, low : high + 1] - b[:, long - 1 - k + low : long - k + high]
-            least = torch.minimum(last[:, low : high + 1], last[:, low + 1 : high + 2])
-            least = torch.minimum(least, before[:, low : high + 1])
-            least = torch.zeros_like(least) if k == 0 else least
-            cost = gap.square() + least
-            here[:, low + 1 : high + 2] = cost.masked_fill((2 * i - k).abs() > own[:, None], torch.inf)
-        done = ends == k
-        at = (n.to(a.device) - 1 + 1).clamp(max=long)
-        result = torch.where(done, here.gather(1, at[:, None])[:, 0], result)
-        before, last = last, here
+            gap = a[low : high + 1] - b[long - 1 - k + low : long - k + high]
+            torch.minimum(last[low : high + 1], last[low + 1 : high + 2], out=cost)
+            torch.minimum(cost, before[low : high + 1], out=cost)
+            if k == 0:
+                cost.zero_()
+            cost.addcmul_(gap, gap)
+            if uneven:
+                i = torch.arange(low, high + 1, device=a.device)
+                cost.masked_fill_((2 * i - k).abs()[:, None] > own, torch.inf)
+        if k in last_of:
+            result = torch.where(ends == k, here.gather(0, rows)[0], result)
+        before, last, here = last, here, before
     return result.sqrt()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_positive, require_whole
+from deepwright.core.requirements import require_finite, require_positive, require_whole
 from deepwright.ood.neighbours import kth_distance, rows_at_once
 
 
@@ -48,6 +48,13 @@ class WatchedForecaster(nn.Module):
         require_positive(threshold=threshold)
         if windows.ndim != 3 or len(windows) < k:
             raise InputError("windows", given=f"shape {tuple(windows.shape)}", expected=f"{k} or more, three axes")
+        require_finite(windows, "windows")
+        for name, value in (("centre", centre), ("spread", spread)):
+            if value.shape != windows.shape[2:] or not bool(torch.isfinite(value).all()):
+                given, expected = f"shape {tuple(value.shape)}", f"{windows.shape[2]} finite numbers, one a channel"
+                raise InputError(name, given=given, expected=expected)
+        if not bool((spread > 0).all()):
+            raise InputError("spread", given="0 or less", expected="above 0; 1 where a channel never moves")
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.k = int(k)
         where = device_of(network)
@@ -65,7 +72,7 @@ class WatchedForecaster(nn.Module):
         return self.network(x)
 
     def score(self, x: Float[Tensor, "n steps channels"]) -> Float[Tensor, " n"]:
-        """Distance over the threshold: above 1 is an alarm; gradients flow.
+        """Distance over the threshold: above 1, or NaN where a reading is missing, is an alarm; gradients flow.
 
         Args:
             x: windows.
@@ -75,13 +82,13 @@ class WatchedForecaster(nn.Module):
         return torch.cat(parts) / self.threshold
 
     def watched(self, x: Float[Tensor, "n steps channels"]) -> tuple[Tensor, Float[Tensor, " n"], Bool[Tensor, " n"]]:
-        """Forecasts, scores and alarms.
+        """Forecasts, scores and alarms; a window with a missing reading is one.
 
         Args:
             x: windows.
         """
         score = kth_distance(self._placed(x), self.bank, self.k) / self.threshold
-        return self.network(x), score, score > 1
+        return self.network(x), score, ~(score <= 1)
 
     def program(self) -> nn.Module:
         """A module whose forward is `watched`, for `torch.export`."""
@@ -96,6 +103,9 @@ class WatchedForecaster(nn.Module):
         return super().train(False)
 
     def _placed(self, x: Tensor) -> Tensor:
+        if x.ndim != 3 or x.shape[2] != len(self.centre):
+            given, expected = f"shape {tuple(x.shape)}", f"(N, steps, {len(self.centre)})"
+            raise InputError("windows", given=given, expected=expected)
         return ((x.to(self.centre) - self.centre) / self.spread).flatten(1)
 
 
