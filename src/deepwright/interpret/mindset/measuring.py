@@ -91,7 +91,7 @@ def measure_experiment(
     *,
     plan: Plan | None = None,
     preprocess: Preprocess | None = None,
-    **params: object,
+    **params: Any,
 ) -> Measured:
     """Effects of one experiment at each layer.
 

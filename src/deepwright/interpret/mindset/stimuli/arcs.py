@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from deepwright.core.randomness import Streams
 from deepwright.interpret.mindset.canvas import Canvas
 from deepwright.interpret.mindset.scene import BLUE, RED, Factors, Scene, between, first_valid
 from deepwright.interpret.mindset.stimuli.shapes import arc, turned
@@ -57,9 +58,9 @@ def jastrow(
     }
 
 
-def _candidates(draws: object, angle: Range, thickness: Range, area: Range, one_size: bool) -> Tensor:
+def _candidates(draws: Streams, angle: Range, thickness: Range, area: Range, one_size: bool) -> Tensor:
     """(n, 32, 2 bars, 6): radius, thickness, angle, x, y, turn; lengths in canvas sides."""
-    u = draws.uniform(32, 2, 6)  # type: ignore[attr-defined]
+    u = draws.uniform(32, 2, 6)
     span, thick = torch.deg2rad(between(u[..., 0], *angle)), between(u[..., 1], *thickness)
     size = between(u[..., 2], *area)
     if one_size:

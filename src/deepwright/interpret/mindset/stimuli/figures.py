@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import unknown_name
+from deepwright.core.randomness import Streams
 from deepwright.interpret.mindset.canvas import Canvas
 from deepwright.interpret.mindset.scene import Factors, Scene, between
 from deepwright.interpret.mindset.stimuli.shapes import SHAPES, blob, turned, unit_shape
@@ -197,10 +198,10 @@ def same_different(scene: Scene, *, style: str = "irregular") -> tuple[Canvas, F
     return canvas, {"Label": torch.full((scene.n,), int(scene.condition == "same")), "Style": [style] * scene.n}
 
 
-def _outline(draws: object, style: str, scene: Scene) -> Tensor:
+def _outline(draws: Streams, style: str, scene: Scene) -> Tensor:
     """(n, v, 2) corners of radius about 1."""
-    numbers, turn = draws.normal(8), draws.uniform(high=2 * math.pi)  # type: ignore[attr-defined]
-    u = draws.uniform(4)  # type: ignore[attr-defined]
+    numbers, turn = draws.normal(8), draws.uniform(high=2 * math.pi)
+    u = draws.uniform(4)
     if style in ("regular", "rnd_color", "wider_line", "filled"):
         every = [torch.cat([s, s[-1:].expand(48 - len(s), 2)]) for s in map(unit_shape, SHAPES)]
         kinds = (u[:, 0] * len(every)).long().clamp(max=len(every) - 1)
