@@ -60,6 +60,7 @@ def test_figures_beyond_the_canvas_are_refused() -> None:
         ("muller_lyer_illusion", {"shaft": (float("nan"), 0.3)}, "shaft"),
         ("muller_lyer_illusion", {"shaft": (-0.5, -0.3)}, "shaft"),
         ("muller_lyer_illusion", {"width": 0.0}, "width"),
+        ("muller_lyer_illusion", {"angle": (10.5, 10.9)}, "angle"),
         ("ponzo_illusion", {"bars": (1.2, 1.5)}, "bars"),
         ("ponzo_illusion", {"background": (300, 0, 0), "ink": (0, 0, 0)}, "background"),
         ("ponzo_illusion", {"background": (9, 9, 9), "ink": (9, 9, 9)}, "ink"),

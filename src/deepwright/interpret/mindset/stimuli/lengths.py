@@ -39,7 +39,10 @@ def muller_lyer(
     size, draws = scene.size, scene.draws()
     length = between(draws.uniform(), shaft[0] * size, shaft[1] * size).round()
     fins = between(draws.uniform(), fin[0] * size, fin[1] * size).round()
-    degrees = draws.integers(int(angle[0]), int(angle[1]) + 1).float()
+    least, most = math.ceil(angle[0]), math.floor(angle[1])
+    if least > most:
+        raise InputError("angle", given=angle, expected="a range that holds a whole degree")
+    degrees = draws.integers(least, most + 1).float()
     slant = torch.deg2rad(degrees)
     place = draws.uniform(2)
     half_x, half_y = length / 2 + fins * slant.cos() + width, fins * slant.sin() + width
