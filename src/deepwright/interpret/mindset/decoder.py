@@ -44,9 +44,10 @@ class Readout:
             task: one of `TASKS`.
 
         Raises:
-            InputError: another task; a target that isn't known of each picture, or is the same for all; what looks
-                like orientations given as a regression.
+            InputError: another task; a target that isn't known of each picture, or is the same for all.
         """
+        if len(set(values.tolist())) == 1:
+            raise InputError("target", given="the same for every picture", expected="values that vary")
         classes = tuple(np.unique(values).tolist()) if task == "classification" else ()
         return cls(fit_ridge(x, encoded(values, task, classes).to(x.device)), task, classes)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.requirements import require_whole, require_within
+from deepwright.core.requirements import require_number, require_whole, require_within
 from deepwright.interpret.mindset.catalogue import experiment_named
 from deepwright.interpret.mindset.experiment import Experiment
 from deepwright.interpret.mindset.scene import BLACK, STROKE, WHITE, Factors, Scene
@@ -69,6 +69,8 @@ def make_stimuli(
     stroke = max(1.0, float(round(STROKE * size))) if stroke is None else stroke
     require_within(1.0, size / 4, stroke=stroke)
     chosen = experiment.conditions if conditions is None else tuple(conditions)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise InputError("conditions", given=chosen, expected="one or more, each once")
     for condition in chosen:
         if condition not in experiment.conditions:
             raise unknown_name(f"condition of {name}", condition, experiment.conditions)
@@ -90,6 +92,7 @@ def make_stimuli(
     images = torch.cat([image for image, _ in parts])
     factors = _joined([factors for _, factors in parts])
     settings = {"n": n, "first": first, "size": size, "background": background, "ink": scene.ink, "stroke": stroke}
+    settings["thinnest"] = _thinnest(experiment, params, size, stroke)
     settings |= {"antialiasing": antialiasing, "matched": matched, "seed": seed, **params}
     return StimulusSet(images, factors, name, settings)
 
@@ -132,7 +135,12 @@ def _count(experiment: Experiment, n: int | None) -> int:
 def _ink(
     background: tuple[float, float, float] | str, ink: tuple[float, float, float] | None
 ) -> tuple[float, float, float]:
+    for name, colour in (("background", background), ("ink", ink)):
+        if colour is not None and not isinstance(colour, str):
+            _require_colour(colour, name)
     if ink is not None:
+        if not isinstance(background, str) and tuple(ink) == tuple(background):
+            raise InputError("ink", given=ink, expected="another colour than the background's")
         return (float(ink[0]), float(ink[1]), float(ink[2]))
     if isinstance(background, str) or tuple(background) == BLACK:
         return WHITE
@@ -146,3 +154,26 @@ def _require_params(experiment: Experiment, params: dict[str, Any]) -> None:
     for name in params:
         if name not in known:
             raise unknown_name(f"parameter of {experiment.name}", name, known)
+    for name, value in params.items():
+        if isinstance(value, tuple | list) and len(value) == 2:
+            for end in value:
+                require_number(0.0, **{name: end})
+            if value[0] > value[1]:
+                raise InputError(name, given=value, expected="a range that rises")
+
+
+def _require_colour(colour: Any, name: str) -> None:
+    expected = "three numbers from 0 to 255"
+    if len(colour) != 3 or not all(isinstance(v, int | float) and 0 <= v <= 255 for v in colour):
+        raise InputError(name, given=colour, expected=expected)
+
+
+def _thinnest(experiment: Experiment, params: dict[str, Any], size: int, stroke: float) -> float:
+    """Pixels of the thinnest line: some experiments have a width of their own."""
+    if experiment.name == "un_crowding":
+        return 1.0
+    width = inspect.signature(experiment.draw).parameters.get("width")
+    if width is None:
+        return stroke
+    given = float(params.get("width", width.default))
+    return max(1.0, given * size) if experiment.name == "weber_law" else given

@@ -97,16 +97,19 @@ def observe(
     if asked:
         prepare = chosen_preprocess(model, preprocess)
         parts = [
-            _passed(model, prepare(batch.to(place)), stimuli, asked, pool) for batch in stimuli.images.split(batch_size)
+            _passed(model, prepare(batch.to(place)), len(batch), stimuli, asked, pool)
+            for batch in stimuli.images.split(batch_size)
         ]
         found |= {name: torch.cat([part[name] for part in parts]) for name in asked}
     return {name: found[name] for name in layers}
 
 
 def _passed(
-    model: nn.Module, x: Tensor, stimuli: StimulusSet, layers: Sequence[str], pool: int | None
+    model: nn.Module, x: Tensor, rows: int, stimuli: StimulusSet, layers: Sequence[str], pool: int | None
 ) -> dict[str, Tensor]:
     """One batch."""
+    if len(x) != rows:
+        raise InputError("preprocess", given=f"{len(x)} rows of {rows} pictures", expected="one row a picture")
     _require_visible(x, stimuli)
     named = tuple(name for name in layers if name != FEATURES)
     with (
@@ -143,16 +146,18 @@ def _pooled(values: Tensor, pool: int | None) -> Tensor:
 
 def _require_visible(x: Tensor, stimuli: StimulusSet) -> None:
     """A stroke of the pictures still covers a pixel of what the network sees."""
-    stroke = stimuli.settings.get("stroke")
+    stroke = stimuli.settings.get("thinnest", stimuli.settings.get("stroke"))
     if stroke is None or x.ndim != 4:
         return
-    scale = x.shape[-1] / stimuli.images.shape[-1]
+    last = x.shape[-1] <= 4 < x.shape[1]  # channels last
+    side = min(x.shape[1:3] if last else x.shape[2:])
+    scale = side / stimuli.images.shape[-1]
     if scale * stroke < 1 - 1e-6:
         raise InputError(
             "the network's input",
-            given=f"{x.shape[-1]} pixels a side, in which a stroke of {stroke:g} of {stimuli.images.shape[-1]} is thin",
+            given=f"{side} pixels a side, in which a stroke of {stroke:g} of {stimuli.images.shape[-1]} is thin",
             expected="strokes of a pixel or more",
-            hint=f"make_stimuli(..., size={x.shape[-1]})",
+            hint=f"make_stimuli(..., size={side})",
         )
 
 

@@ -41,9 +41,10 @@ def classify_stimuli(
         task: how to read the outputs; None takes logits.
 
     Raises:
-        InputError: indices of ImageNet beside a network of other classes, an index beyond its outputs.
+        InputError: indices of ImageNet beside a network of other classes, an index beyond its outputs, classes that
+            aren't whole numbers, logits that aren't finite.
     """
-    truth = stimuli.factor(classes).astype(np.int64)
+    truth = _indices(stimuli.factor(classes), classes)
     guesses = _guesses(model, stimuli, preprocess, batch_size, task)
     outputs = int(guesses.shape[1])
     if classes == "ImageNetClassIdx" and outputs != _IMAGENET:
@@ -71,6 +72,17 @@ def classify_stimuli(
     return accuracy, Table(["picture", "true class", *names], cells, "first guesses for each picture")
 
 
+def _indices(values: np.ndarray, name: str) -> np.ndarray:
+    """Classes as whole numbers."""
+    whole = values.dtype.kind in "iu" or (
+        values.dtype.kind == "f" and bool(np.isfinite(values).all() and (values == np.round(values)).all())
+    )
+    if not whole:
+        expected = "whole numbers: the index of each picture's class, -1 for none"
+        raise InputError(f"factor {name!r}", given=f"{values.dtype} values {values[:3].tolist()}", expected=expected)
+    return values.astype(np.int64)
+
+
 def _guesses(
     model: nn.Module, stimuli: StimulusSet, preprocess: Preprocess | None, batch_size: int, task: Task | None
 ) -> torch.Tensor:
@@ -82,5 +94,7 @@ def _guesses(
             if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
                 expected = "logits (N, classes)"
                 raise InputError("the network's output", given=type(logits).__name__, expected=expected)
+            if not bool(torch.isfinite(logits).all()):
+                raise InputError("the network's logits", given="NaN or infinity", expected="finite numbers")
             parts.append(logits.float())
     return torch.cat(parts)

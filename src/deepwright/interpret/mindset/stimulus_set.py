@@ -45,7 +45,8 @@ class StimulusSet(Dataset[tuple[Tensor, dict[str, Any]]]):
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.images, Tensor) or self.images.ndim != 4 or self.images.dtype != torch.uint8:
+        known = isinstance(self.images, Tensor) and self.images.ndim == 4 and self.images.dtype == torch.uint8
+        if not known or self.images.shape[1] != 3:
             given = (
                 f"{self.images.dtype} {tuple(self.images.shape)}" if isinstance(self.images, Tensor) else "no tensor"
             )
@@ -130,12 +131,18 @@ class StimulusSet(Dataset[tuple[Tensor, dict[str, Any]]]):
 
         Args:
             folder: made where it is missing.
+
+        Raises:
+            InputError: a condition whose name leads out of the folder.
         """
         from PIL import Image
 
         folder = Path(folder)
         kinds = self.factors.get("Type", np.full(len(self), "all"))
         paths = [f"{kind}/{i:06d}.png" for i, kind in enumerate(kinds.tolist())]
+        for path in dict.fromkeys(kinds.tolist()):
+            if not (folder / str(path)).resolve().is_relative_to(folder.resolve()):
+                raise InputError("Type", given=repr(path), expected="names of folders within the one that is written")
         for path, image in zip(paths, self.images.cpu()):
             stream = io.BytesIO()
             Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(stream, "PNG")
@@ -160,7 +167,12 @@ class StimulusSet(Dataset[tuple[Tensor, dict[str, Any]]]):
         table = read_csv(folder / ANNOTATION, "annotation", expected)
         if not table or "Path" not in table[0]:
             raise InputError(str(folder / ANNOTATION), given="no row or no column Path", expected=expected)
-        images = torch.stack([_picture(folder / row["Path"]) for row in table])
+        pictures = [_picture(folder / row["Path"]) for row in table]
+        for row, picture in zip(table, pictures):
+            if picture.shape != pictures[0].shape:
+                given = f"{tuple(picture.shape[1:])} beside {tuple(pictures[0].shape[1:])}"
+                raise InputError(f"picture {row['Path']!r}", given=given, expected="all of one size")
+        images = torch.stack(pictures)
         factors = {name: _typed([row[name] for row in table]) for name in table[0] if name != "Path"}
         config = folder / CONFIG
         with reading(f"cannot read {config}", "what StimulusSet.save writes", config):
@@ -176,7 +188,11 @@ def _picture(path: Path) -> Tensor:
 
 
 def _typed(cells: list[str]) -> np.ndarray:
-    """Whole numbers, numbers, or text: whichever all cells are."""
+    """Truths, whole numbers, numbers, or text: whichever all cells are; codes with leading zeros stay text."""
+    if set(cells) <= {"True", "False"}:
+        return np.array([cell == "True" for cell in cells])
+    if any(len(cell) > 1 and cell[0] == "0" and cell.isdigit() for cell in cells):
+        return np.array(cells)
     for kind in (np.int64, np.float64):
         try:
             return np.array(cells).astype(kind)

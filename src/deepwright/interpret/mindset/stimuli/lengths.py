@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_number, require_within
 from deepwright.interpret.mindset.canvas import Canvas
 from deepwright.interpret.mindset.scene import BLUE, RED, Factors, Scene, between, first_valid, polar
@@ -34,10 +35,14 @@ def muller_lyer(
         strength: of the fins' length; 0 leaves the bare shaft.
     """
     require_within(0.0, 1.0, strength=strength)
+    require_number(1.0, width=width)
     size, draws = scene.size, scene.draws()
     length = between(draws.uniform(), shaft[0] * size, shaft[1] * size).round()
     fins = between(draws.uniform(), fin[0] * size, fin[1] * size).round()
-    degrees = draws.integers(int(angle[0]), int(angle[1]) + 1).float()
+    least, most = math.ceil(angle[0]), math.floor(angle[1])
+    if least > most:
+        raise InputError("angle", given=angle, expected="a range that holds a whole degree")
+    degrees = draws.integers(least, most + 1).float()
     slant = torch.deg2rad(degrees)
     place = draws.uniform(2)
     half_x, half_y = length / 2 + fins * slant.cos() + width, fins * slant.sin() + width
@@ -48,6 +53,9 @@ def muller_lyer(
         ],
         1,
     )
+    if bool((2 * torch.maximum(half_x, half_y) - width > size).any()):
+        given = f"{float(2 * half_x.max()):.0f} x {float(2 * half_y.max()):.0f} pixels"
+        raise InputError("shaft and fin", given=given, expected=f"figures that fit a canvas of {size}")
     canvas = scene.canvas()
     side = torch.tensor([1.0, 0.0], device=scene.device)
     ends = [centre + sign * (length / 2)[:, None] * side for sign in (-1.0, 1.0)]
@@ -97,6 +105,8 @@ def ponzo(
         strength: of the convergence; 0 draws parallel rails.
     """
     require_within(0.0, 1.0, strength=strength)
+    if bars[1] > 1:
+        raise InputError("bars", given=bars, expected="lengths of at most one canvas side")
     items, blue_above = scene.paired()
     size, draws = scene.size, items.draws()
     dx, rise = (between(draws.uniform(), lo, hi) for lo, hi in ((spread[0] * size, spread[1] * size), slope))
