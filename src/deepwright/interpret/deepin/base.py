@@ -310,12 +310,12 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         x: np.ndarray = validate_data(
             self, tables.as_numbers(tables.in_order(X, self._names)), dtype=np.float64, reset=False
         )
-        return x
+        return np.ascontiguousarray(x)  # torch takes no reversed views
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "module_")
         with torch.no_grad():
-            return np.asarray(self.module_(torch.tensor(self._read(X))).numpy())
+            return np.asarray(self.module_(torch.from_numpy(self._read(X))).numpy())
 
     def transform(self, X: Any) -> np.ndarray:
         """(n, d) z, the representation.
@@ -325,7 +325,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         """
         check_is_fitted(self, "module_")
         with torch.no_grad():
-            return np.asarray(self.module_.representation(torch.tensor(self._read(X))).numpy())
+            return np.asarray(self.module_.representation(torch.from_numpy(self._read(X))).numpy())
 
     @property
     def _n_features_out(self) -> int:
