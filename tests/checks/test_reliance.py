@@ -64,7 +64,7 @@ def test_rows_in_the_order_of_their_classes_are_seen_from_all_classes() -> None:
     y = torch.arange(3).repeat_interleave(200)
     parts = [Split(torch.randn(600, 2, generator=torch.Generator().manual_seed(k)), y) for k in range(3)]
     data = Data("sorted", "tabular", ("a", "b", "c"), *parts)
-    found = _rows(Subject(nn.Linear(2, 3), data, task=Classification()), 150)
+    found = _rows(Subject(nn.Linear(2, 3), data, task=Classification(3)), 150)
     for labels in found.y:
         assert np.bincount(labels.astype(int)).tolist() == [50, 50, 50]
     rows = [(parts[0].x == torch.as_tensor(row)).all(1).nonzero().item() for row in found.x[0].astype(np.float32)]
