@@ -11,7 +11,14 @@ import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
-from deepwright.interpret import DeepInClassifier, DeepInCox, DeepInPenalty, DeepInRegressor, group_prox_
+from deepwright.interpret import (
+    DeepInClassifier,
+    DeepInCox,
+    DeepInPenalty,
+    DeepInRegressor,
+    DeepInWarning,
+    group_prox_,
+)
 from deepwright.interpret import test_representation as representation_test
 from deepwright.interpret import test_variables as variable_test
 from deepwright.interpret.deepin import significance, tables
@@ -171,3 +178,21 @@ def test_directions_are_tested_on_the_batches_of_the_whole(
     with pytest.raises(ZeroDivisionError):
         representation_test(numbered, x[120:], y[120:], n_splits=3)
     assert seen == [[0, 1, 2] * (numbered.dim_ + 1)]
+
+
+def test_few_events_are_said() -> None:
+    x, y = _table(60)
+    events = (np.arange(60) < 3).astype(float)
+    with pytest.warns(DeepInWarning, match="3 events"):
+        DeepInCox(**SMALL).fit(x, np.column_stack([np.exp(y), events]))
+
+
+def test_all_columns_are_no_cap() -> None:
+    x, y = _table(60)
+    options = {**SMALL, "lambdas": (1e-6,), "one_se": False}
+    both = DeepInRegressor(**options).fit(x[:, :2], np.column_stack([x[:, 0] ** 2, x[:, 1]]))
+    assert both.dim_ == both.max_dim == 2
+    assert not both.at_cap_
+    more = DeepInRegressor(**{**options, "max_dim": 1}).fit(x, y)
+    assert more.dim_ == 1
+    assert more.at_cap_

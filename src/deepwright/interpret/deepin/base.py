@@ -70,7 +70,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         n_params_: numbers of the network that is left.
         feature_importances_: (p,) root mean squared gradient by each standardised column.
         selection_loss_: by which it was chosen; it is no test loss.
-        at_cap_: whether `dim_` is `max_dim`.
+        at_cap_: whether `dim_` is `max_dim`, and fewer than the columns: more may be needed.
         correlation_groups_: columns that can't be told apart; any of a group may have been selected.
         dropped_: columns that are constant in the training rows.
 
@@ -291,7 +291,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         self.scree_ = found.scree.cpu().numpy()
         self.feature_importances_ = np.sqrt((self.B_**2).sum(1))
         self.selection_loss_ = chosen.loss
-        self.at_cap_ = self.dim_ == min(self.max_dim, len(self._scale.varies)) and self.dim_ == self.max_dim
+        self.at_cap_ = self.dim_ == self.max_dim < len(self._scale.varies)
         self.path_ = _path_table(found, self.criterion_)
         self.training_rows_ = tables.fingerprints(x)
         self._rounded_rows = tables.fingerprints(tables.rounded(x))

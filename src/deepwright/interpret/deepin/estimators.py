@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ from deepwright.core.errors import InputError
 from deepwright.interpret.deepin.base import DeepIn
 from deepwright.interpret.deepin.concordance import concordance
 from deepwright.interpret.deepin.losses import CoxPartial, CrossEntropy, RowLoss, Squared
-from deepwright.interpret.deepin.tables import Scale, survival_target
+from deepwright.interpret.deepin.tables import DeepInWarning, Scale, survival_target
+
+_LEAST_EVENTS = 10  # some in each fold
 
 
 class DeepInRegressor(RegressorMixin, DeepIn):
@@ -208,6 +211,10 @@ class DeepInCox(DeepIn):
         return ranked
 
     def _loss(self, target: np.ndarray) -> RowLoss:
+        events = int(target[:, 1].sum())
+        if events < _LEAST_EVENTS:
+            message = f"{events} events: below {_LEAST_EVENTS} what is selected is mostly luck"
+            warnings.warn(message, DeepInWarning, 4)
         return CoxPartial()
 
     def predict(self, X: Any) -> np.ndarray:
