@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from deepwright.checks import Subject
 from deepwright.checks.findings.finding import NotApplicableError
-from deepwright.checks.reliance import check_reliance
-from deepwright.core.tasks import Regression
+from deepwright.checks.reliance import _remedy, _Rows, _rows, _without, check_reliance
+from deepwright.core.tasks import Classification, Regression
 from deepwright.data import Data, Split
 
 
@@ -57,3 +58,27 @@ def test_where_it_does_not_apply() -> None:
                 return x[:, -1]
 
         check_reliance(Subject(Last(), Data("made up", "series", (), *parts), task=Regression(tolerance=0.1)))
+
+
+def test_rows_in_the_order_of_their_classes_are_seen_from_all_classes() -> None:
+    y = torch.arange(3).repeat_interleave(200)
+    parts = [Split(torch.randn(600, 2, generator=torch.Generator().manual_seed(k)), y) for k in range(3)]
+    data = Data("sorted", "tabular", ("a", "b", "c"), *parts)
+    found = _rows(Subject(nn.Linear(2, 3), data, task=Classification(3)), 150)
+    for labels in found.y:
+        assert np.bincount(labels.astype(int)).tolist() == [50, 50, 50]
+    rows = [(parts[0].x == torch.as_tensor(row)).all(1).nonzero().item() for row in found.x[0].astype(np.float32)]
+    assert y[rows].tolist() == found.y[0].tolist()
+
+
+def test_a_copy_of_a_needed_column_is_not_called_needless() -> None:
+    assert _without(["dose", "copy", "site"], ["dose"], [["dose", "copy"], ["hour", "day"]]) == ["site"]
+    assert _without(["hour"], ["dose"], [["hour", "day"]]) == ["hour"]
+
+
+@pytest.mark.parametrize(("what", "trains"), [("column", True), ("feature", False)])
+def test_only_columns_can_be_left_out(what: str, trains: bool) -> None:
+    nothing = np.zeros((0, 1))
+    said = _remedy(["b", "a"], _Rows((nothing, nothing), nothing, (nothing, nothing), ["a", "b"], what))
+    assert said.startswith("Train without them and compare: b, a.") is trains
+    assert what in said

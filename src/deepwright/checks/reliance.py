@@ -17,6 +17,7 @@ from deepwright.core.features import extract
 from deepwright.core.requirements import require_whole
 from deepwright.core.results import Figure, Table
 from deepwright.core.tasks import Binary, Classification, Regression
+from deepwright.data.dataset import stratified_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,23 +71,24 @@ def check_reliance(subject: Subject, rows: int = 1500, splits: int = 3) -> Findi
         kind = DeepInClassifier if classes else DeepInRegressor
         labels = kind(hidden=(32, 32), random_state=subject.seed).fit(_frame(data, 0), data.y[0])
         tested = _tested(labels, data, splits, subject.seed)
-    used, needed = set(network.selected_), set(labels.selected_)
+    used, needed = network.selected_, labels.selected_
+    extra = _without(used, needed, network.correlation_groups_)
     values: dict[str, Any] = {
         "columns": len(data.names),
         "used_by_network": len(used),
         "needed_by_labels": len(needed),
-        "used_but_not_needed": len(used - needed),
-        "needed_but_not_used": len(needed - used),
+        "used_but_not_needed": len(extra),
+        "needed_but_not_used": len(_without(needed, used, network.correlation_groups_)),
         "directions_of_network": network.dim_,
         "directions_of_labels": labels.dim_,
     }
     return Finding(
         check="reliance",
         grade="info",
-        summary=_summary(data, network, labels),
+        summary=_summary(data, network, labels, extra),
         values=values,
         rule="Not graded: which columns a network may use is for those to say who know where they come from.",
-        remedy=_remedy(used - needed, data),
+        remedy=_remedy(extra, data),
         tables=[_columns(data, network, labels, tested), _alike(network, data)],
         figures=_figures(network),
         conditions={"rows": len(data.x[0]), "what": data.what},
@@ -104,20 +106,20 @@ def _rows(subject: Subject, most: int) -> _Rows:
     train, test = subject.data.train, subject.data.test
     if min(len(train), len(test)) < _LEAST:
         raise NotApplicableError(f"{len(train)} training and {len(test)} test rows, fewer than {_LEAST} of one")
-    part = slice(0, min(most, len(train)))
+    part, judged = (stratified_order(s.y, subject.seed)[:most].sort().values.cpu() for s in (train, test))
     out = subject.outputs("train")
-    numbers = out.detach().double().cpu()[part].reshape(min(most, len(train)), -1)
+    numbers = out.detach().double().cpu()[part].reshape(len(part), -1)
     if isinstance(task, Classification):
         numbers = numbers - numbers.mean(1, keepdim=True)  # a common shift of the logits says nothing
     if kind == "tabular":
-        x = tuple(s.inputs(p).flatten(1) for s, p in ((train, part), (test, slice(0, most))))
+        x = tuple(s.inputs(p).flatten(1) for s, p in ((train, part), (test, judged)))
         names = list(subject.data.features)
         what = "column"
     else:
-        x = tuple(_features(subject, s.inputs(p)) for s, p in ((train, part), (test, slice(0, most))))
+        x = tuple(_features(subject, s.inputs(p)) for s, p in ((train, part), (test, judged)))
         names, what = [], "feature"
     names = names if len(names) == x[0].shape[1] else [f"{what} {k}" for k in range(x[0].shape[1])]
-    y = train.y[part], test.y[:most]
+    y = train.y.cpu()[part], test.y.cpu()[judged]
     return _Rows((_array(x[0]), _array(x[1])), numbers.numpy(), (_array(y[0]), _array(y[1])), names, what)
 
 
@@ -180,12 +182,16 @@ def _alike(network: Any, data: _Rows) -> Table:
     return Table([f"{data.what}s"], rows, "groups that can't be told apart: any of a group may stand for the others")
 
 
-def _summary(data: _Rows, network: Any, labels: Any) -> str:
-    used, needed = network.selected_, set(labels.selected_)
-    extra = [n for n in used if n not in needed]
+def _without(names: list[str], others: list[str], alike: list[list[str]]) -> list[str]:
+    """Those that aren't among the others, nor a copy of one that is."""
+    stood_for = set(others).union(*(group for group in alike if set(group) & set(others)))
+    return [name for name in names if name not in stood_for]
+
+
+def _summary(data: _Rows, network: Any, labels: Any, extra: list[str]) -> str:
     text = (
-        f"Of {len(data.names)} {data.what}s the network's outputs change with {len(used)}, in {network.dim_} "
-        f"directions; the labels ask for {len(needed)}, in {labels.dim_}."
+        f"Of {len(data.names)} {data.what}s the network's outputs change with {len(network.selected_)}, in "
+        f"{network.dim_} directions; the labels ask for {len(labels.selected_)}, in {labels.dim_}."
     )
     if extra:
         shown = ", ".join(extra[:5]) + (f" and {len(extra) - 5} more" if len(extra) > 5 else "")
@@ -193,12 +199,14 @@ def _summary(data: _Rows, network: Any, labels: Any) -> str:
     return text
 
 
-def _remedy(extra: set[str], data: _Rows) -> str:
+def _remedy(extra: list[str], data: _Rows) -> str:
+    """Features can't be left out as columns can."""
     if not extra:
         return ""
-    return (
-        f"Train without them and compare: {', '.join(sorted(extra)[:5])}. That a {data.what} isn't shown to be needed "
-        "doesn't show that it isn't: look at p, and at the groups that can't be told apart."
+    tried = f"Train without them and compare: {', '.join(extra[:5])}. " if data.what == "column" else ""
+    return tried + (
+        f"That a {data.what} isn't shown to be needed doesn't show that it isn't: look at p, and at the groups that "
+        "can't be told apart."
     )
 
 

@@ -50,7 +50,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
             "auto": validation rows where they are given or there are 1,000 rows, else folds.
         one_se: the smallest structure within a standard error of the best, or the best.
         epochs: of the pilot and of a refit; a stage of the path has half of them.
-        batch_size: rows a step; fewer where an epoch would have less than eight steps.
+        batch_size: rows a step; where an epoch would have less than eight steps there are more epochs.
         lr: of Adam.
         weight_decay: of g.
         device: where it is fitted; the CPU by default.
@@ -59,7 +59,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         callbacks: called with a stage's name and its place on the path.
 
     Attributes:
-        selected_: names of the variables (numbers where the columns have no names).
+        selected_: names of the variables (their places, from 0, where the table isn't a DataFrame).
         dim_: dimensions of the representation.
         B_: (p, d), canonical, for standardised columns; rows of other variables are zero. Its span is identified, its
             columns are not: they are those along which the outputs change most.
@@ -70,7 +70,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         n_params_: numbers of the network that is left.
         feature_importances_: (p,) root mean squared gradient by each standardised column.
         selection_loss_: by which it was chosen; it is no test loss.
-        at_cap_: whether `dim_` is `max_dim`.
+        at_cap_: whether `dim_` is `max_dim`, and fewer than the columns: more may be needed.
         correlation_groups_: columns that can't be told apart; any of a group may have been selected.
         dropped_: columns that are constant in the training rows.
 
@@ -152,10 +152,11 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         require_within(0, 10, gamma=self.gamma)
         if self.criterion not in CRITERIA:
             raise InputError("criterion", given=repr(self.criterion), expected=" or ".join(map(repr, CRITERIA)))
-        if not len(self.hidden) or min(self.hidden) < 1:
+        if not hasattr(self.hidden, "__len__") or not len(self.hidden) or min(self.hidden) < 1:
             raise InputError("hidden", given=repr(self.hidden), expected="at least one width of at least 1")
-        if self.weight_decay < 0 or self.ebic_gamma < 0:
-            raise InputError("weight_decay, ebic_gamma", given="a negative number", expected="at least 0")
+        for name, value in (("weight_decay", self.weight_decay), ("ebic_gamma", self.ebic_gamma)):
+            if not 0 <= value < np.inf:
+                raise InputError(name, given=value, expected="a number, at least 0")
 
     def _given_lambdas(self) -> tuple[float, ...] | None:
         if isinstance(self.lambdas, str):
@@ -163,7 +164,8 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
                 raise InputError("lambdas", given=repr(self.lambdas), expected="'auto' or rising numbers")
             return None
         values = tuple(float(v) for v in self.lambdas)
-        if not values or values[0] < 0 or any(b <= a for a, b in itertools.pairwise(values)):
+        rising = all(b > a for a, b in itertools.pairwise(values))  # not of NaN
+        if not values or not values[0] >= 0 or not rising:
             raise InputError("lambdas", given=repr(self.lambdas), expected="'auto' or rising numbers, not negative")
         return values
 
@@ -177,7 +179,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
             if len(y) != len(x):
                 raise InputError("y", given=f"{len(y)} targets", expected=f"{len(x)}, one a row")
         else:
-            y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
+            y = tables.as_array(y)
             x, y = validate_data(
                 self, ready, y, dtype=np.float64, multi_output=self._kind == "numbers", ensure_min_samples=2
             )
@@ -189,9 +191,13 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
             raise InputError("X_val, y_val", given="one of the two", expected="both or none")
         if X_val is None:
             return x, y, 0
-        held = self._read(X_val)
-        y_val = y_val.detach().cpu().numpy() if isinstance(y_val, torch.Tensor) else y_val
-        return np.concatenate([x, held]), np.concatenate([y, self._read_target(y_val, False)]), len(held)
+        held, judged = self._read(X_val), self._read_target(tables.as_array(y_val), False)
+        if judged.shape != (len(held), *y.shape[1:]):
+            expected = f"shape {(len(held), *y.shape[1:])}, one target a row"
+            raise InputError("y_val", given=f"shape {judged.shape}", expected=expected)
+        if not np.isfinite(judged).all():
+            raise InputError("y_val", given="NaN or infinity", expected="finite numbers")
+        return np.concatenate([x, held]), np.concatenate([y, judged]), len(held)
 
     @staticmethod
     def _require_y(y: Any) -> Any:
@@ -285,9 +291,10 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         self.scree_ = found.scree.cpu().numpy()
         self.feature_importances_ = np.sqrt((self.B_**2).sum(1))
         self.selection_loss_ = chosen.loss
-        self.at_cap_ = self.dim_ == min(self.max_dim, len(self._scale.varies)) and self.dim_ == self.max_dim
+        self.at_cap_ = self.dim_ == self.max_dim < len(self._scale.varies)
         self.path_ = _path_table(found, self.criterion_)
         self.training_rows_ = tables.fingerprints(x)
+        self._rounded_rows = tables.fingerprints(tables.rounded(x))
         self._warn(found)
 
     def _warn(self, found: Minimal) -> None:
@@ -303,7 +310,7 @@ class DeepIn(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, A
         x: np.ndarray = validate_data(
             self, tables.as_numbers(tables.in_order(X, self._names)), dtype=np.float64, reset=False
         )
-        return x
+        return np.ascontiguousarray(x)  # torch takes no reversed views
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "module_")

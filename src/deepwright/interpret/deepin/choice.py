@@ -91,7 +91,7 @@ def ebic(mean_loss: float, n: int, df: int, variables: int, p: int, gamma: float
 
     Args:
         mean_loss: over the rows that were fitted.
-        n: of them.
+        n: of its terms: rows (times outputs), or events.
         df: numbers of the reduced network that aren't zero.
         variables: |S|.
         p: variables that there are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ from deepwright.core.errors import InputError
 from deepwright.interpret.deepin.base import DeepIn
 from deepwright.interpret.deepin.concordance import concordance
 from deepwright.interpret.deepin.losses import CoxPartial, CrossEntropy, RowLoss, Squared
-from deepwright.interpret.deepin.tables import survival_target
+from deepwright.interpret.deepin.tables import DeepInWarning, Scale, survival_target
+
+_LEAST_EVENTS = 10  # some in each fold
 
 
 class DeepInRegressor(RegressorMixin, DeepIn):
@@ -43,9 +46,8 @@ class DeepInRegressor(RegressorMixin, DeepIn):
         return target.reshape(len(target), -1)
 
     def _scaled_target(self, target: np.ndarray, fit: np.ndarray) -> np.ndarray:
-        self._offset = target[fit].mean(0)
-        deviation = target[fit].std(0)
-        self._factor = np.where(deviation > 0, deviation, 1.0)
+        scale = Scale.of(target[fit])
+        self._offset, self._factor = scale.mean, scale.deviation
         return (target - self._offset) / self._factor
 
     def _loss(self, target: np.ndarray) -> RowLoss:
@@ -145,7 +147,14 @@ class DeepInClassifier(ClassifierMixin, DeepIn):
         if self.class_weight == "balanced":
             weights = 1.0 / counts
         elif isinstance(self.class_weight, dict):
-            weights = np.array([self.class_weight.get(k, 1.0) for k in self.classes_.tolist()], dtype=float)
+            known = self.classes_.tolist()
+            strange = [k for k in self.class_weight if k not in known]
+            if strange:
+                raise InputError("class_weight", given=f"class {strange[0]!r}", expected=f"some of {known}")
+            weights = np.array([self.class_weight.get(k, 1.0) for k in known], dtype=float)
+            if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+                expected = "weights of at least 0, one of them above"
+                raise InputError("class_weight", given=repr(self.class_weight), expected=expected)
         else:
             raise InputError("class_weight", given=repr(self.class_weight), expected="'balanced', a dict, or None")
         return CrossEntropy(c, torch.as_tensor(weights * len(target) / (weights * counts).sum()))
@@ -186,6 +195,12 @@ class DeepInCox(DeepIn):
 
     _kind = "survival"
 
+    def _require_options(self) -> None:
+        super()._require_options()
+        if self.batch_size < 2:
+            hint = "a row alone is its own risk set, of which nothing is learned"
+            raise InputError("batch_size", given=self.batch_size, expected="at least 2", hint=hint)
+
     def _read_target(self, y: Any, first: bool) -> np.ndarray:
         return survival_target(y)
 
@@ -196,6 +211,10 @@ class DeepInCox(DeepIn):
         return ranked
 
     def _loss(self, target: np.ndarray) -> RowLoss:
+        events = int(target[:, 1].sum())
+        if events < _LEAST_EVENTS:
+            message = f"{events} events: below {_LEAST_EVENTS} what is selected is mostly luck"
+            warnings.warn(message, DeepInWarning, 4)
         return CoxPartial()
 
     def predict(self, X: Any) -> np.ndarray:

@@ -203,7 +203,8 @@ class _Work:
     def _judged(self, strength: float | None, size: tuple[int, int, tuple[int, ...], int], losses: Tensor) -> Candidate:
         if self.options.criterion != "ebic":
             return Candidate(strength, *size, *judged(losses))
-        loss, n, p = self.problem.loss, self.folds.fit.shape[1], self.problem.pool.x.shape[1]
+        loss, p = self.problem.loss, self.problem.pool.x.shape[1]
+        n = loss.terms(self.problem.pool.y[self.folds.fit[-1].to(self.problem.pool.y.device)])
         mean = float(losses[-1].double().mean())
         value = ebic(mean, n, size[3], size[0], p, self.options.ebic_gamma, isinstance(loss, Squared))
         return Candidate(strength, *size, value, 0.0, len(losses))

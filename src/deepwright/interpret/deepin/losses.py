@@ -36,6 +36,14 @@ class RowLoss(ABC):
             y: (n, ...).
         """
 
+    def terms(self, y: Tensor) -> int:
+        """Of how many numbers the mean loss is a mean: rows, times outputs where those are separate, or events.
+
+        Args:
+            y: (n, ...).
+        """
+        return len(y)
+
     def mean(self, out: Tensor, y: Tensor) -> Tensor:
         """(K,) mean losses.
 
@@ -52,6 +60,10 @@ class Squared(RowLoss):
     def rows(self, out: Tensor, y: Tensor) -> Tensor:
         """Squared errors."""
         return (out - y).square().mean(2)
+
+    def terms(self, y: Tensor) -> int:
+        """Each output of each row."""
+        return len(y) * self.outputs
 
     def constant(self, y: Tensor) -> Tensor:
         """The mean."""
@@ -106,6 +118,10 @@ class CoxPartial(RowLoss):
         at_risk = reached.gather(1, last).gather(1, back)
         share = event.mean(1, keepdim=True).clamp_min(1.0 / event.shape[1])
         return event * (at_risk - risk) / share
+
+    def terms(self, y: Tensor) -> int:
+        """Events: rows without one have no term in the likelihood."""
+        return max(1, int(y[:, 1].sum()))
 
     def constant(self, y: Tensor) -> Tensor:
         """0: a common factor of all risks has no part in the likelihood."""

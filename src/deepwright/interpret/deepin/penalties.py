@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.interpret.deepin.proximal import shrink_
+from deepwright.interpret.deepin.proximal import shrink_, shrinkage
 from deepwright.interpret.deepin.stack import Stack
 
 _OFFSET, _UNITS = 1e-3, 0.1
@@ -88,13 +88,13 @@ class Penalty:
             shrink_(stack.b, limit * self.rows[:, :, None], 2)
         else:
             norms = grouped(stack.b, self.groups)
-            factor = (1 - limit * self.rows / norms.clamp_min(1e-30)).clamp_min_(0.0)
+            factor = shrinkage(norms, limit * self.rows)
             stack.b.mul_(factor[:, self.groups, None])
         shrink_(stack.b, limit * self.columns[:, None], 1)
         for i, weights in enumerate(self.units):
             before, after = stack.weights[i], stack.weights[i + 1]
             norms = (before.square().sum(1) + after.square().sum(2)).sqrt_()
-            factor = (1 - limit * self.units_share * weights / norms.clamp_min(1e-30)).clamp_min_(0.0)
+            factor = shrinkage(norms, limit * self.units_share * weights)
             before.mul_(factor[:, None])
             after.mul_(factor[:, :, None])
 
@@ -162,6 +162,10 @@ class DeepInPenalty(nn.Module):
         weight: Tensor = module.weight  # type: ignore[assignment]
         return weight.T if transposed else weight
 
+    def _groups(self, b: Tensor) -> Tensor | None:
+        """Where the layer is now."""
+        return None if self.groups is None else self.groups.to(b.device)
+
     @staticmethod
     def _norms(before: nn.Linear, after: nn.Linear) -> Tensor:
         return (before.weight.detach().square().sum(1) + after.weight.detach().square().sum(0)).sqrt()
@@ -171,7 +175,7 @@ class DeepInPenalty(nn.Module):
         b = self._b()
         squares = b.square().sum(1)
         if self.groups is not None:
-            squares = squares.new_zeros(len(self._rows)).index_add(0, self.groups, squares)
+            squares = squares.new_zeros(len(self._rows)).index_add(0, self.groups.to(b.device), squares)
         rows, columns = squares.clamp_min(1e-30).sqrt(), b.square().sum(0).clamp_min(1e-30).sqrt()
         value = self.variables * (self._rows.to(b) * rows).sum()
         value = value + self.dimensions * (self._columns.to(b) * columns).sum()
@@ -193,12 +197,11 @@ class DeepInPenalty(nn.Module):
         if not rate > 0:
             raise InputError("rate", given=rate, expected="that of the step just taken, above 0")
         b = self._b()
-        norms = grouped(b[None], self.groups)[0]
-        factor = (1 - rate * self.variables * self._rows.to(b) / norms.clamp_min(1e-30)).clamp_min(0.0)
-        b.mul_((factor if self.groups is None else factor[self.groups])[:, None])
+        groups = self._groups(b)
+        factor = shrinkage(grouped(b[None], groups)[0], rate * self.variables * self._rows.to(b))
+        b.mul_((factor if groups is None else factor[groups])[:, None])
         shrink_(b, rate * self.dimensions * self._columns.to(b)[None], 0)
         for (before, after), weights in zip(self._hidden, self._units, strict=True):
-            norms = self._norms(before, after)
-            factor = (1 - rate * self.units * weights.to(b) / norms.clamp_min(1e-30)).clamp_min(0.0)
+            factor = shrinkage(self._norms(before, after), rate * self.units * weights.to(b))
             before.weight.mul_(factor[:, None])
             after.weight.mul_(factor[None])

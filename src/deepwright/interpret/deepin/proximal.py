@@ -19,7 +19,17 @@ def shrink_(tensor: Tensor, thresholds: Tensor, over: int | tuple[int, ...]) -> 
         over: the dimensions of one group.
     """
     norms = torch.linalg.vector_norm(tensor, dim=over, keepdim=True)
-    return tensor.mul_((1 - thresholds / norms.clamp_min(_TINY)).clamp_min_(0.0))
+    return tensor.mul_(shrinkage(norms, thresholds))
+
+
+def shrinkage(norms: Tensor, thresholds: Tensor) -> Tensor:
+    """`(1 - threshold / norm)_+`, 0 where the norm is 0, in any floating type.
+
+    Args:
+        norms: of groups.
+        thresholds: broadcast against them.
+    """
+    return torch.where(norms > thresholds, 1 - thresholds / norms, 0.0)
 
 
 def group_prox_(tensor: Tensor, dim: int, thresholds: Tensor | float) -> Tensor:

@@ -39,6 +39,9 @@ class Splits:
         dims: (splits,) its columns.
         hidden: widths.
         names: of the columns.
+        groups: (p,) the group of each column, or None: what was selected together is left out together.
+        center: whether a common shift of the outputs says nothing.
+        draws: (splits,) as `training.Rows` has them.
     """
 
     pool: Pool
@@ -51,6 +54,9 @@ class Splits:
     dims: tuple[int, ...]
     hidden: tuple[int, ...]
     names: list[Any]
+    groups: np.ndarray | None = None
+    center: bool = False
+    draws: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.fit)
@@ -73,7 +79,12 @@ def split(est: DeepIn, X: Any, y: Any, n_splits: int, select: bool, seed: int) -
     """
     fitted = est.__sklearn_is_fitted__()
     own = clone(est)
-    x, target, _ = own._rows(tables.in_order(X, est._names) if fitted else X, y, None, None)
+    if fitted:
+        est._read(X)  # refuses other columns
+        X = tables.in_order(X, est._names)
+    x, target, _ = own._rows(X, y, None, None)
+    if fitted and own._names is None:
+        own._names = est._names
     n, p = x.shape
     if n < LEAST:
         raise InputError("X", given=f"{n} rows", expected=f"at least {LEAST}", hint="a test on fewer says nothing")
@@ -117,7 +128,18 @@ def split(est: DeepIn, X: Any, y: Any, n_splits: int, select: bool, seed: int) -
     loss = own._loss(target)
     support = torch.as_tensor(np.stack(supports))
     return Splits(
-        pool, fitted_on, stopped_on, inferred_on, loss, recipe, support, tuple(dims), tuple(est.hidden), own._labels()
+        pool,
+        fitted_on,
+        stopped_on,
+        inferred_on,
+        loss,
+        recipe,
+        support,
+        tuple(dims),
+        tuple(est.hidden),
+        own._labels(),
+        tables.variable_groups(est.groups, own._names, p),
+        own._center,
     )
 
 
@@ -131,7 +153,9 @@ def _rows_of(X: Any, rows: np.ndarray) -> Any:
 
 
 def _require_fresh(est: DeepIn, x: np.ndarray) -> None:
-    seen = int(np.isin(tables.fingerprints(x), est.training_rows_).sum())
+    exact, single = tables.fingerprints(x), tables.fingerprints(tables.rounded(x))
+    known = np.isin(exact, est.training_rows_) | np.isin(single, est.training_rows_)
+    seen = int((known | np.isin(exact, est._rounded_rows)).sum())
     if seen:
         raise InputError(
             "X",
@@ -165,7 +189,7 @@ def compare(
         for k, d in enumerate(dims):
             start.b[k, :, d:] = 0.0
             start.weights[0][k, d:] = 0.0
-    rows = Rows(splits.fit, splits.stop, group)
+    rows = Rows(splits.fit, splits.stop, group, splits.draws)
     made = train(start, splits.pool, rows, splits.loss, splits.recipe, kept_rows=kept, leader=leader).stack
     judged = Rows(splits.infer, group=group.to(splits.pool.x.device))
     return made, losses_of(made, splits.pool, judged, splits.loss)

@@ -23,7 +23,7 @@ class DeepInReport:
     Attributes:
         selected: names of the variables.
         dimension: of the representation.
-        at_cap: whether it is `max_dim`: more may be needed.
+        at_cap: whether it is `max_dim`, and fewer than the columns: more may be needed.
         widths: hidden units that are left.
         parameters: numbers that are left.
         parameters_before: of the network with all variables, dimensions and units.

@@ -56,7 +56,8 @@ def test_variables(
 
     Each split selects on 60 % of its rows, fits a network with all of its selected variables and one without each of
     them on these (all of a split from the same start, on the same batches, for as many steps: else luck of training is
-    read as evidence), and compares losses on the other 40 %.
+    read as evidence), and compares losses on the other 40 %. Of the estimator's `groups` all members are left out
+    together (each dummy of a category is known from the others) and have one row.
 
     Args:
         est: an estimator that isn't fitted; or one fitted on *other* rows, whose selection then holds for all splits.
@@ -66,7 +67,8 @@ def test_variables(
             the variable among rows with similar other directions; it asks the network, not a refit).
         n_splits: random splits, whose p-values are combined.
         correction: for several variables, "holm" or "bh".
-        variables: which are tested, by name (number where columns have none); all that a split selected by default.
+        variables: which are tested, by name (number where columns have none), a group by any member; all that a split
+            selected by default.
         select: False tests all columns at `max_dim`, without selection.
         rho: noise of "one_split", in spreads of the losses.
         permutations: of "permutation".
@@ -75,9 +77,9 @@ def test_variables(
         seed: of splits and noise.
 
     Returns:
-        A row a variable: `variable`, `selected` (share of splits), `effect` (increase of the loss, relative to the full
-        network's), `low` and `high` of its 95 % interval, `stat` (mean), `p`, `p_adj`. A split that didn't select a
-        variable counts as p = 1.
+        A row a variable (a group's bears the names of all selected in it): `variable`, `selected` (share of splits),
+        `effect` (increase of the loss, relative to the full network's), `low` and `high` of its 95 % interval, `stat`
+        (mean), `p`, `p_adj`. A split that didn't select a variable counts as p = 1.
 
     Raises:
         InputError: what makes no test: rows that chose the selection, variables that no split selected, too few
@@ -87,9 +89,9 @@ def test_variables(
     require_within(0, 100, rho=rho)
     _require_words(method, correction, combine)
     splits = split(est, X, y, n_splits, select, seed)
-    if method == "permutation":
-        require_permutations(permutations, int(splits.support.sum(1).max()), alpha)
     places = _tested(splits, variables)
+    if method == "permutation":
+        require_permutations(permutations, len(places) * (2 if combine == "median" else 1), alpha)
     if not len(places):
         return _table(
             [], [], np.zeros((0, n_splits)), np.zeros((0, n_splits)), np.zeros((0, n_splits, 2)), correction, combine
@@ -112,8 +114,10 @@ def test_variables(
     for i, arm in enumerate(found):
         at = places.index(int(removed[arm])), int(group[arm])
         stats[at], ps[at], effect[at] = float(t[i]), float(p[i]), effects[i]
-    shares = splits.support[:, places].float().mean(0).tolist()
-    return _table([splits.names[j] for j in places], shares, stats, ps, effect, correction, combine)
+    together = [_members(splits, j) for j in places]
+    shares = [float(splits.support[:, members].any(1).float().mean()) for members in together]
+    names = [splits.names[m[0]] if len(m) == 1 else " + ".join(str(splits.names[j]) for j in m) for m in together]
+    return _table(names, shares, stats, ps, effect, correction, combine)
 
 
 def test_dimension(
@@ -221,6 +225,7 @@ def test_representation(
     many = replace(
         splits,
         pool=Pool(x, splits.pool.y.repeat(d + 1, *[1] * (splits.pool.y.ndim - 1))),
+        draws=torch.arange(count * (d + 1)) % count,
         **rows,
     )
     arms = torch.arange(count * (d + 1))
@@ -254,8 +259,8 @@ def _require_words(method: str, correction: str, combine: str) -> None:
 def _tested(splits: Splits, variables: Sequence[Any] | None) -> list[int]:
     selected = splits.support.any(0).nonzero().flatten().tolist()
     if variables is None:
-        return [int(j) for j in selected]
-    places = []
+        return list(dict.fromkeys(_members(splits, int(j))[0] for j in selected))
+    places: list[int] = []
     for name in variables:
         if name not in splits.names:
             raise InputError("variables", given=repr(name), expected="names of columns")
@@ -265,8 +270,16 @@ def _tested(splits: Splits, variables: Sequence[Any] | None) -> list[int]:
             raise InputError(
                 "variables", given=f"{name!r}, which no split selected", expected="selected ones", hint=hint
             )
-        places.append(place)
-    return places
+        places.append(_members(splits, place)[0])
+    return list(dict.fromkeys(places))
+
+
+def _members(splits: Splits, place: int) -> list[int]:
+    """The columns that are left out together with a selected one: those of its group that a split selected."""
+    if splits.groups is None:
+        return [place]
+    alike = torch.as_tensor(splits.groups == splits.groups[place])
+    return [int(j) for j in (splits.support.any(0) & alike).nonzero().flatten()]
 
 
 def _arms(splits: Splits, places: list[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -277,11 +290,11 @@ def _arms(splits: Splits, places: list[int]) -> tuple[Tensor, Tensor, Tensor, Te
     removed: list[int] = []
     for k in range(len(splits)):
         first = len(kept)
-        lacking = [-1, *(j for j in places if bool(splits.support[k, j]))]
+        lacking = [-1, *(j for j in places if bool(splits.support[k, _members(splits, j)].any()))]
         for j in lacking:
             mask = splits.support[k].clone()
             if j >= 0:
-                mask[j] = False
+                mask[_members(splits, j)] = False
             kept.append(mask)
             group.append(k)
             leader.append(first)
@@ -330,7 +343,7 @@ def _leading(splits: Splits, dims: int) -> Stack:
     drawn = Stack.drawn(seeds, p, dims, splits.hidden, splits.loss.outputs).to(splits.pool.x)
     rows = Rows(splits.fit, splits.stop, torch.arange(count))
     pilot = train(drawn, splits.pool, rows, splits.loss, splits.recipe, kept_rows=splits.support).stack
-    moments = gradient_moments(pilot, splits.pool.x[splits.fit.to(splits.pool.x.device)], splits.loss.outputs > 1)
+    moments = gradient_moments(pilot, splits.pool.x[splits.fit.to(splits.pool.x.device)], splits.center)
     start = drawn.copy()
     with torch.no_grad():
         start.b.copy_(rotated_basis(*directions(pilot.b.detach(), moments), dims))
@@ -354,12 +367,13 @@ def _permuted(
         rows = splits.infer[k].to(splits.pool.x.device)
         x, y = splits.pool.x[rows], splits.pool.y[rows]
         b = full.b.detach()[0]
-        z = x @ b
-        others = z - x[:, j : j + 1] * b[j]
+        members = _members(splits, j)
+        own_part = x[:, members] @ b[members]
+        others = x @ b - own_part
         label = torch.as_tensor(blocks(others.cpu().double().numpy(), _NEIGHBOURS), device=x.device)
         order = _within(label, count, derive_seed("permute", k, j, seed=seed)).to(x.device)
         own = losses_of(full, splits.pool, Rows(splits.infer[k][None]), splits.loss)[0]
-        moved = _permuted_losses(full, others, x[:, j][order], b[j], y, splits)
+        moved = _permuted_losses(full, others, own_part, order, y, splits)
         means = moved.mean(1)
         observed = own.mean()
         ps.append((1 + int((means <= observed).sum())) / (count + 1))
@@ -383,11 +397,11 @@ def _within(label: Tensor, count: int, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def _permuted_losses(full: Stack, others: Tensor, values: Tensor, row: Tensor, y: Tensor, splits: Splits) -> Tensor:
-    """(count, n) losses with the variable's values in place of its own."""
+def _permuted_losses(full: Stack, others: Tensor, own: Tensor, order: Tensor, y: Tensor, splits: Splits) -> Tensor:
+    """(count, n) losses with the variable's (n, D) part of z taken from other rows."""
     found = []
-    for part in values.split(20):
-        z = (others + part[:, :, None] * row).flatten(0, 1)[None]
+    for part in order.split(20):
+        z = (others + own[part]).flatten(0, 1)[None]
         out = full.head(z)[0].view(len(part), len(y), -1)
         found.append(splits.loss.rows(out, y[None]))
     return torch.cat(found)

@@ -47,8 +47,11 @@ class Scale:
         Args:
             x: (n, p).
         """
-        mean, deviation = x.mean(0), x.std(0)
-        flat = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
+        peak = np.abs(x).max(0)
+        power = np.ldexp(1.0, np.clip(np.frexp(peak)[1], -1000, 1000))  # exact, and squares stay within float64
+        scaled = x / power
+        mean, deviation = scaled.mean(0) * power, scaled.std(0) * power
+        flat = deviation <= 1e-12 * peak
         return cls(mean, np.where(flat, 1.0, deviation), np.flatnonzero(~flat))
 
     def apply(self, x: np.ndarray) -> np.ndarray:
@@ -60,16 +63,23 @@ class Scale:
         return ((x - self.mean) / self.deviation)[:, self.varies]
 
 
-def names_of(x: Any) -> list[str] | None:
-    """The columns' names, where all are text.
+def names_of(x: Any) -> list[Any] | None:
+    """The columns' names, which needn't be text; None where there are none.
 
     Args:
         x: a table, or anything else.
+
+    Raises:
+        InputError: two columns of one name: nobody could say which was selected.
     """
     columns = getattr(x, "columns", None)
-    if columns is None or not all(isinstance(c, str) for c in columns):
+    if columns is None:
         return None
-    return [str(c) for c in columns]
+    names = list(columns)
+    twice = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
+    if twice:
+        raise InputError("columns", given=f"{twice[0]!r} {names.count(twice[0])} times", expected="different names")
+    return names
 
 
 def as_numbers(x: Any) -> Any:
@@ -82,9 +92,8 @@ def as_numbers(x: Any) -> Any:
         InputError: columns of text or categories, or with NaN, by name.
     """
     if isinstance(x, Tensor):
-        return x.detach().cpu().numpy()
-    names = names_of(x)
-    if names is None:
+        return as_array(x)
+    if names_of(x) is None or not hasattr(x, "iloc"):
         return x
     words = [str(c) for c, kind in x.dtypes.items() if not (_is_number(kind))]
     if words:
@@ -97,6 +106,18 @@ def as_numbers(x: Any) -> Any:
     return x
 
 
+def as_array(values: Any) -> Any:
+    """A tensor as an array, on the CPU and of a type that numpy has; anything else as it is.
+
+    Args:
+        values: a tensor, or anything else.
+    """
+    if not isinstance(values, Tensor):
+        return values
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
 def _is_number(kind: Any) -> bool:
     return (isinstance(kind, np.dtype) and kind.kind in "biuf") or str(kind).lower() in _NULLABLE
 
@@ -104,17 +125,26 @@ def _is_number(kind: Any) -> bool:
 _NULLABLE = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64", "boolean"}
 
 
-def in_order(x: Any, names: Sequence[str] | None) -> Any:
+def in_order(x: Any, names: Sequence[Any] | None) -> Any:
     """A table with its columns in the order of training, matched by name.
 
     Args:
         x: rows.
         names: of training, or None.
+
+    Raises:
+        InputError: names that aren't text and aren't those of training; of text scikit-learn says so.
     """
     own = names_of(x)
-    if names is None or own is None or list(own) == list(names) or set(own) != set(names):
+    if names is None or own is None or own == list(names):
         return x
-    return x[list(names)]
+    if set(own) == set(names):
+        return x[list(names)]
+    plain = list(range(len(own))), list(range(len(names)))
+    if own == plain[0] or list(names) == plain[1] or all(isinstance(c, str) for c in (*own, *names)):
+        return x
+    strange = [c for c in own if c not in set(names)] or [c for c in names if c not in set(own)]
+    raise InputError("columns", given=f"{strange[0]!r} in one table alone", expected="those of training")
 
 
 def survival_target(y: Any) -> np.ndarray:
@@ -126,7 +156,7 @@ def survival_target(y: Any) -> np.ndarray:
     Raises:
         InputError: another form, or no event.
     """
-    array = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    array = np.asarray(as_array(y))
     if array.dtype.names:
         fields = array.dtype.names
         event = [f for f in fields if array.dtype[f].kind == "b"]
@@ -169,7 +199,7 @@ def correlation_groups(x: np.ndarray) -> list[list[int]]:
     return [np.flatnonzero(label == k).tolist() for k in np.unique(label[a])]
 
 
-def variable_groups(groups: Any, names: list[str] | None, p: int) -> np.ndarray | None:
+def variable_groups(groups: Any, names: list[Any] | None, p: int) -> np.ndarray | None:
     """(p,) numbers of groups from 0.
 
     Args:
@@ -199,6 +229,16 @@ def variable_groups(groups: Any, names: list[str] | None, p: int) -> np.ndarray 
     alone = np.flatnonzero(label < 0)
     label[alone] = len(groups) + np.arange(len(alone))
     return np.unique(label, return_inverse=True)[1]
+
+
+def rounded(x: np.ndarray) -> np.ndarray:
+    """The numbers as float32 holds them: a table that was fitted in it is known again in float64.
+
+    Args:
+        x: (n, p).
+    """
+    with np.errstate(over="ignore"):
+        return x.astype(np.float32).astype(np.float64)
 
 
 def fingerprints(x: np.ndarray) -> np.ndarray:

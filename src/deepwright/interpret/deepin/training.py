@@ -52,11 +52,13 @@ class Rows:
         fit: (G, n) rows of the pool for each group of networks.
         stop: (G, m) rows on which the epoch is chosen, or None: the last one is kept.
         group: (K,) the group of each network; None where there is one.
+        draws: (G,) groups of equal number see their rows in the same random order; None: each in its own.
     """
 
     fit: Tensor
     stop: Tensor | None = None
     group: Tensor | None = None
+    draws: Tensor | None = None
 
     def of(self, group: Tensor | None) -> Rows:
         """The same rows for other networks.
@@ -177,7 +179,7 @@ def train(
     batch, steps = recipe.batch(rows.fit.shape[1]), recipe.steps(rows.fit.shape[1])
     passes = recipe.passes(rows.fit.shape[1])
     for epoch in range(passes if until is None else until):
-        order = _shuffled(rows.fit, recipe.seed, epoch)[:, : batch * steps]
+        order = _shuffled(rows, recipe.seed, epoch)[:, : batch * steps]
         for step in range(steps):
             rate = _rate(recipe, (epoch * steps + step) / (passes * steps))
             for settings in optimizer.param_groups:
@@ -239,10 +241,12 @@ def _expanded(pool: Pool, rows: Tensor, group: Tensor | None) -> tuple[Tensor, T
     return pool.take(rows.to(pool.x.device))
 
 
-def _shuffled(rows: Tensor, seed: int, epoch: int) -> Tensor:
-    """Each group's rows in an order of its own, the same for all networks of the group."""
-    drawn = torch.rand(rows.shape, generator=generator(seed, "order", epoch))
-    return rows.gather(1, drawn.argsort(1).to(rows.device))
+def _shuffled(rows: Rows, seed: int, epoch: int) -> Tensor:
+    """Each group's rows in an order of its own (or of its draw), the same for all networks of the group."""
+    fit, draws = rows.fit, rows.draws
+    count = len(fit) if draws is None else int(draws.max()) + 1
+    order = torch.rand(count, fit.shape[1], generator=generator(seed, "order", epoch)).argsort(1)
+    return fit.gather(1, (order if draws is None else order[draws.cpu()]).to(fit.device))
 
 
 def _rate(recipe: Recipe, done: float) -> float:
