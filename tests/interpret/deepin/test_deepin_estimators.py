@@ -231,5 +231,5 @@ def test_bad_tables_and_options_are_refused_by_name() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", [DeepInRegressor, DeepInClassifier, DeepInCox])
-def test_scikit_learn_s_checks(kind: type) -> None:
+def test_scikit_learn_s_checks(kind: type, unchecked: None) -> None:
     check_estimator(kind(max_dim=3, hidden=(8,), epochs=10, lambdas=(0.1, 0.4), lr=0.03))
