@@ -258,7 +258,7 @@ SYSTEMS: tuple[System, ...] = (
             *("audit_embedding", "embedding_certificate", "find_critical_points", "winding_number", "tunnel_path"),
             *("approximation_floor", "find_residual_blocks", "channel_ratios", "lipschitz", "EmbeddingBudget"),
         ),
-        "",
+        "tunnel",
         missing="an estimate of the smallest eigenvalue of blocks wider than 512, a digit inside digits in the study",
     ),
     System(
