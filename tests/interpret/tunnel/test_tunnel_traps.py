@@ -76,6 +76,7 @@ def test_inputs_are_left_as_they_are() -> None:
     assert torch.equal(x, before)
 
 
+@pytest.mark.slow
 def test_chance_and_neighbours_are_refused() -> None:
     for body in (
         lambda net, x: x + torch.randn(2),
