@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -61,19 +62,19 @@ class EmbeddingBudget(nn.Module):
         if skip == 0:
             raise InputError("skip", given=0, expected="above 0: a block without a skip has no channel ratio")
         norms = [_norm(m) for m in block.f.modules() if not list(m.children())]  # type: ignore[union-attr]
-        return torch.stack(norms).prod() * abs(residual / skip)
+        return torch.as_tensor(math.prod(norms)) * abs(residual / skip)
 
 
-def _norm(module: nn.Module) -> Tensor:
+def _norm(module: nn.Module) -> Tensor | float:
     """A bound from above of a leaf's Lipschitz constant."""
     if isinstance(module, nn.Linear):
         found: Tensor = torch.linalg.matrix_norm(module.weight, 2)
         return found
     activation = of_module(module)
     if activation is not None:
-        return torch.tensor(max(1.0, activation.sup[0]))
+        return max(1.0, activation.sup[0])
     if isinstance(module, nn.Identity | nn.Dropout):
-        return torch.tensor(1.0)
+        return 1.0
     given = type(module).__name__
     raise InputError("blocks", given=f"a {given} in f", expected="linear layers and activations that are known")
 
