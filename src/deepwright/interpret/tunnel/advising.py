@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from deepwright.interpret.tunnel.domains import Domain
-from deepwright.interpret.tunnel.layers import Chain, Residual, no_skip
+from deepwright.interpret.tunnel.layers import Chain, Residual, flat, no_skip
 from deepwright.interpret.tunnel.norms import chain_upper, skip_smallest
 
 
@@ -24,6 +24,8 @@ def advice(chain: Chain | None, verdict: str, domain: Domain) -> list[str]:
         f"A width of {n + 1} (one zero-padded input dimension) lifts the restriction: the network may then have a "
         "critical point, and needn't."
     ]
+    if any(max(e.widths) > n for e in flat(chain or ())):
+        return [f"It is already wider than its {n} inputs: its shape allows a critical point, and training decides."]
     blocks = [e for e in chain or () if isinstance(e, Residual)]
     if not blocks:
         return said

@@ -20,7 +20,7 @@ from deepwright.interpret.tunnel.cells import MOST, MOST_FEATURES, cell_certific
 from deepwright.interpret.tunnel.certificates import Certificate, certify
 from deepwright.interpret.tunnel.critical import MOST_FEATURES as MOST_SEARCHED
 from deepwright.interpret.tunnel.critical import CriticalPoint, Search, search
-from deepwright.interpret.tunnel.distances import Distances, corrected, distances
+from deepwright.interpret.tunnel.distances import Distances, corrected, distances, nearest_obstructed
 from deepwright.interpret.tunnel.domains import Domain, around
 from deepwright.interpret.tunnel.floors import Floor, SampleFloor, approximation_floor, approximation_floor_from_samples
 from deepwright.interpret.tunnel.islands import island
@@ -51,7 +51,8 @@ class EmbeddingReport:
         floor: of the target, for maps without critical points.
         sample_floor: what the data suggest.
         distances: to the nearest obstructed networks.
-        near_floor: the floor less the smaller of them; None where it says nothing.
+        near_floor: the floor less the smaller of them, of those relatives that are proved to have no critical point;
+            None where it says nothing.
         witnesses: tunnels.
         advice: what would change the verdict.
         notes: what was left out, and why.
@@ -138,6 +139,7 @@ def audit_embedding(
         InputError: neither data nor domain, what `scalar_map` refuses, or a domain of another dimension.
     """
     x, y = data if isinstance(data, tuple) else (data, None)
+    x, y = _checked(x, y)
     if domain is None:
         if x is None:
             raise InputError("domain", given="neither domain nor data", expected="one of them")
@@ -161,8 +163,8 @@ def audit_embedding(
         notes.append("no floor is given: it needs the gradient's flow, and the network isn't differentiable everywhere")
         floor = by_samples = None
     near = None
-    if floor is not None and away is not None:
-        near = corrected(floor.sup, min(away.perceptron, away.flow))
+    if chain is not None and floor is not None and away is not None:
+        near = corrected(floor.sup, nearest_obstructed(chain, domain, away))
     ways: list[TunnelPath] = []
     if judged.verdict != "PRESENT" and fn.smooth is not False and x is not None and y is not None:
         ways = _witnesses(fn, domain, x.flatten(1), y)
@@ -185,6 +187,18 @@ def audit_embedding(
         tuple(notes),
     )
     return replace(report, figures=_figures(fn, domain, report))
+
+
+def _checked(x: Tensor | None, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    if x is not None and (x.ndim < 2 or not len(x)):
+        raise InputError("data", given=f"inputs of shape {tuple(x.shape)}", expected="(batch, n), not empty")
+    if x is not None and not x.is_floating_point():
+        x = x.double()
+    if x is None or y is None:
+        return x, None
+    if y.numel() != len(x):
+        raise InputError("labels", given=f"shape {tuple(y.shape)}", expected=f"({len(x)},), one an input")
+    return x, y.reshape(-1)
 
 
 @dataclass(frozen=True)

@@ -89,10 +89,12 @@ def blocks_of(graph: Graph) -> list[ResidualBlock]:
 def _block(graph: Graph, node: fx.Node) -> ResidualBlock:
     before = graph.dominator[node]
     skip, residual = branches(graph, node)
+    second = node.args[1] if len(node.args) > 1 else node.kwargs.get("other")
+    alpha_on_residual = second is residual
     (skip, epsilon), (residual, delta) = _unscaled(graph, skip, before), _unscaled(graph, residual, before)
     alpha = node.kwargs.get("alpha", 1)
     if alpha != 1 and isinstance(alpha, int | float):  # of the second argument
-        if node.args[1] in graph.between(before, residual):
+        if alpha_on_residual:
             delta = delta * alpha
         else:
             epsilon = epsilon * alpha

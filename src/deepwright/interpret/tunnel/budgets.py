@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_number
+from deepwright.interpret.tunnel.activations import of_module
 from deepwright.interpret.tunnel.auditing import verdict_of
 from deepwright.interpret.tunnel.domains import Domain
 from deepwright.interpret.tunnel.maps import Outputs, scalar_map
@@ -20,7 +22,7 @@ class EmbeddingBudget(nn.Module):
 
     "foldable" asks that at least one block can fold: max_l alpha_l K_l >= 1 + margin. "fold-free" asks that none can:
     every alpha_l K_l <= 1 - margin, which is certified once the term is 0. K is the product of the spectral norms of
-    a block's matrices; the activation's slope must be at most 1, as that of tanh, ReLU, sigmoid and softplus.
+    a block's matrices and of what its activations' slopes exceed 1 by.
 
     Args:
         keep: "foldable" or "fold-free".
@@ -44,7 +46,7 @@ class EmbeddingBudget(nn.Module):
             blocks: such as `NarrowResNet.blocks`.
 
         Raises:
-            InputError: no such block, a skip of 0.
+            InputError: no such block, a skip of 0, a layer whose norm isn't known (BatchNorm).
         """
         found = [m for m in blocks.modules() if all(hasattr(m, name) for name in ("skip", "residual", "f"))]
         if not found:
@@ -59,9 +61,22 @@ class EmbeddingBudget(nn.Module):
         skip, residual = float(block.skip), float(block.residual)  # type: ignore[arg-type]
         if skip == 0:
             raise InputError("skip", given=0, expected="above 0: a block without a skip has no channel ratio")
-        matrices = [m.weight for m in block.f.modules() if isinstance(m, nn.Linear)]  # type: ignore[union-attr]
-        norms = torch.stack([torch.linalg.matrix_norm(w, 2) for w in matrices])
-        return norms.prod() * abs(residual / skip)
+        norms = [_norm(m) for m in block.f.modules() if not list(m.children())]  # type: ignore[union-attr]
+        return torch.as_tensor(math.prod(norms)) * abs(residual / skip)
+
+
+def _norm(module: nn.Module) -> Tensor | float:
+    """A bound from above of a leaf's Lipschitz constant."""
+    if isinstance(module, nn.Linear):
+        found: Tensor = torch.linalg.matrix_norm(module.weight, 2)
+        return found
+    activation = of_module(module)
+    if activation is not None:
+        return max(1.0, activation.sup[0])
+    if isinstance(module, nn.Identity | nn.Dropout):
+        return 1.0
+    given = type(module).__name__
+    raise InputError("blocks", given=f"a {given} in f", expected="linear layers and activations that are known")
 
 
 @dataclass

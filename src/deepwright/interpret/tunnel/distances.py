@@ -8,9 +8,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from deepwright.interpret.tunnel.certificates import certify
 from deepwright.interpret.tunnel.domains import Domain
 from deepwright.interpret.tunnel.intervals import enclose
-from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Residual, device_of_chain, run, skip_factor
+from deepwright.interpret.tunnel.layers import (
+    Affine,
+    Chain,
+    Diagonal,
+    Pointwise,
+    Residual,
+    device_of_chain,
+    run,
+    skip_factor,
+)
 from deepwright.interpret.tunnel.norms import chain_upper, largest
 
 _UP = 1 + 1e-9
@@ -44,12 +54,37 @@ def distances(chain: Chain, domain: Domain) -> Distances:
         return Distances(0.0, math.inf)
     first = next(i for i, e in enumerate(chain) if isinstance(e, Residual))
     last = max(i for i, e in enumerate(chain) if isinstance(e, Residual))
-    if last - first + 1 != len(blocks) or any(skip_factor(b) is None for b in blocks):
+    if last - first + 1 != len(blocks) or any(skip_factor(b) is None or _shifts(b) for b in blocks):
         return Distances(math.inf, math.inf)
     behind = chain_upper(chain[last + 1 :])
     low, high = (end.to(device_of_chain(chain)) for end in domain.box().ends)
     value = enclose(chain[:first], ((low + high) / 2)[None], ((high - low) / 2)[None])[0]
     return Distances(behind * _to_perceptron(blocks, value) * _UP, behind * _to_flow(blocks) * _UP)
+
+
+def _shifts(block: Residual) -> bool:
+    """Whether a skip adds something of its own, as a BatchNorm does: then it is no multiple of its input."""
+    return any(isinstance(e, Diagonal) and bool(e.bias.any()) for e in block.skip)
+
+
+def nearest_obstructed(chain: Chain, domain: Domain, away: Distances) -> float:
+    """The smaller bound among those relatives that are proved to have no critical point; infinite where neither is.
+
+    Without its skips a network of wide layers, or of an activation that turns, isn't obstructed at all; nor is a flow
+    in more dimensions than the input has.
+
+    Args:
+        chain: of one output, without unknown elements.
+        domain: in the units of the input.
+        away: its distances.
+    """
+    ends = tuple(e for e in chain if not isinstance(e, Residual))
+    near = math.inf
+    if math.isfinite(away.perceptron) and certify(as_perceptron(chain), domain).verdict == "ABSENT":
+        near = away.perceptron
+    if math.isfinite(away.flow) and certify(ends, None).verdict == "ABSENT":  # a flow is one to one
+        near = min(near, away.flow)
+    return near
 
 
 def _to_perceptron(blocks: list[Residual], value: tuple[Tensor, Tensor]) -> float:
@@ -86,9 +121,12 @@ def branch_size(chain: Chain) -> float:
     """
     size = math.inf
     for element in chain:
-        if not isinstance(element, Affine | Diagonal | Residual) and hasattr(element, "activation"):
-            bounded = element.activation.name in ("tanh", "sigmoid")
-            size = math.sqrt(getattr(element, "width", math.inf)) if bounded else size
+        if not isinstance(element, Affine | Diagonal | Pointwise):
+            size = math.inf
+        elif isinstance(element, Pointwise):
+            root = math.sqrt(element.width)
+            size = root if element.activation.name in ("tanh", "sigmoid") else size
+            size += math.log(2) * root if element.activation.name == "softplus" else 0.0
         elif isinstance(element, Affine):
             size = size * largest(element.weight) + float(element.bias.norm())
         elif isinstance(element, Diagonal):

@@ -66,6 +66,8 @@ def approximation_floor(target: Callable[[Tensor], Tensor], domain: Domain, reso
     )
     with torch.no_grad():
         found = torch.cat([target(part).reshape(-1) for part in points.split(2**18)])
+    if len(found) != len(points):
+        raise InputError("target", given=f"{len(found)} values of {len(points)} points", expected="one a point")
     kept = found.detach().double().cpu().numpy()
     if not np.isfinite(kept).all():
         raise InputError("target", given="values that aren't finite", expected="finite ones on the domain")
@@ -188,7 +190,7 @@ def approximation_floor_from_samples(
     share = float(border.mean())
     if share > 0.5:
         return SampleFloor(None, None, share, reason=f"{share:.0%} of the samples lie on the edge of the cloud")
-    starts, neighbours = _symmetric(beside[:, :k])
+    starts, neighbours = _symmetric(_joined(points, beside[:, :k]))
     classes = not np.issubdtype(target.dtype, np.floating)
     if not classes:
         smooth = np.median(np.concatenate((target[:, None], target[beside[:, :k]]), 1), 1)
@@ -232,9 +234,32 @@ def _refuse_twins(points: np.ndarray, target: np.ndarray) -> None:
         raise InputError("samples", given="the same input with different labels", expected="one label an input")
 
 
-def _symmetric(beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _joined(points: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """Edges (E, 2) to the neighbours, and from each part that has none outside to the nearest sample outside: a class
+    behind a gap is enclosed, too."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.neighbors import NearestNeighbors
+
     n, k = beside.shape
-    a, b = np.repeat(np.arange(n), k), beside.reshape(-1)
+    edges = np.stack((np.repeat(np.arange(n), k), beside.reshape(-1)), 1)
+    while True:
+        graph = csr_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(n, n))
+        count, part = connected_components(graph, directed=False)
+        if count == 1:
+            return edges
+        new = []
+        for c in range(count):
+            own, rest = np.flatnonzero(part == c), np.flatnonzero(part != c)
+            far, which = NearestNeighbors(n_neighbors=1).fit(points[rest]).kneighbors(points[own])
+            i = int(far[:, 0].argmin())
+            new.append((own[i], rest[which[i, 0]]))
+        edges = np.concatenate((edges, np.array(new)))
+
+
+def _symmetric(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a, b = edges.T
+    n = int(edges.max()) + 1
     pairs = np.unique(np.stack((np.concatenate((a, b)), np.concatenate((b, a))), 1), axis=0)
     return np.concatenate(([0], np.cumsum(np.bincount(pairs[:, 0], minlength=n)))), pairs[:, 1]
 

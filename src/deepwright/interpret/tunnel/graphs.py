@@ -35,7 +35,13 @@ def prepared(model: nn.Module) -> nn.Module:
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"weights {name}", given="NaN or infinite ones", expected="finite ones")
-    return copy.deepcopy(model).double().eval().requires_grad_(False)
+    try:
+        copied = copy.deepcopy(model)
+    except RuntimeError as error:  # weights that a hook computes, as torch.nn.utils.weight_norm's
+        hint = "use torch.nn.utils.parametrizations in place of hooks that compute weights"
+        given = str(error).splitlines()[0][:120]
+        raise InputError("network can't be copied", given=given, expected="one that can", hint=hint) from error
+    return copied.double().eval().requires_grad_(False)
 
 
 def _check_norm(name: str, module: Any) -> None:
@@ -186,6 +192,15 @@ class Graph:
         return self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
+def is_hooked(module: nn.Module | None) -> bool:
+    """Whether a module has hooks that may change what it takes or gives.
+
+    Args:
+        module: or None.
+    """
+    return module is not None and bool(module._forward_hooks or module._forward_pre_hooks)
+
+
 class _Shapes(fx.Interpreter):
     """Runs a graph and keeps every tensor's shape without its batch."""
 
@@ -224,11 +239,13 @@ def traced(model: nn.Module, example: Float[Tensor, "batch ..."]) -> Graph:
     Raises:
         InputError: neither `torch.fx` nor `torch.export` can follow its Python.
     """
-    x = example[:2].detach()
+    x = example[:2].detach().clone()
     failures = []
     for way in (_symbolic, _exported):
         try:
-            return Graph(way(model, x), x)
+            module = way(model, x.clone())
+            _check_values(model, module, x)
+            return Graph(module, x.clone())
         except InputError:
             raise
         except Exception as error:
@@ -239,7 +256,53 @@ def traced(model: nn.Module, example: Float[Tensor, "batch ..."]) -> Graph:
 
 
 def _symbolic(model: nn.Module, x: Tensor) -> fx.GraphModule:
-    return fx.symbolic_trace(model)
+    module = fx.symbolic_trace(model)
+    _check_in_place(module)
+    return module
+
+
+def _check_values(model: nn.Module, module: fx.GraphModule, x: Tensor) -> None:
+    """A graph doesn't hold the network's own hooks, and keeps a noise as it was drawn."""
+    with torch.no_grad():
+        mine, theirs = _tensor(module(x.clone())), _tensor(model(x.clone()))
+    if mine is None or theirs is None:
+        return
+    if mine.shape != theirs.shape or not torch.allclose(mine, theirs, rtol=1e-6, atol=1e-8, equal_nan=True):
+        raise ValueError("its graph gives other values: it has a hook that changes them, or it draws numbers")
+
+
+def _tensor(out: Any) -> Tensor | None:
+    while isinstance(out, list | tuple) and out:
+        out = out[0]
+    return out if isinstance(out, Tensor) else None
+
+
+_VIEWS = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "permute", "t", "getitem", "detach")
+_IN_PLACE = ("iadd", "isub", "imul", "itruediv")
+
+
+def _check_in_place(module: fx.GraphModule) -> None:
+    """What is changed in place mustn't be read afterwards: a graph knows values, not memory."""
+    place = {node: i for i, node in enumerate(module.graph.nodes)}
+    for node in module.graph.nodes:
+        changed = node.args[0] if node.args and _in_place(module, node) else None
+        while isinstance(changed, fx.Node):
+            if any(place[user] > place[node] for user in changed.users):
+                raise ValueError(f"{node.name} changes in place what is read again")
+            changed = changed.args[0] if _called(changed) in _VIEWS and changed.args else None
+
+
+def _called(node: fx.Node) -> str:
+    return node.target if isinstance(node.target, str) else str(getattr(node.target, "__name__", ""))
+
+
+def _in_place(module: fx.GraphModule, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        return bool(getattr(module.get_submodule(str(node.target)), "inplace", False))
+    name = _called(node)
+    if node.op not in ("call_function", "call_method"):
+        return False
+    return name in _IN_PLACE or (name.endswith("_") and not name.endswith("__")) or bool(node.kwargs.get("inplace"))
 
 
 def _exported(model: nn.Module, x: Tensor) -> fx.GraphModule:

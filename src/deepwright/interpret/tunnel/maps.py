@@ -178,6 +178,7 @@ def scalar_map(model: nn.Module, example: Float[Tensor, "batch ..."], outputs: O
     shape = tuple(x.shape[1:])
     smooth = is_smooth(chain) if found is not None else None
     made = ScalarMap(_Read(part, row, shape), found, smooth, notes, x.device)
+    _check_rows(made, x.flatten(1))
     if _agrees(made, x):
         return made
     said = "its factors don't give the network's values: it is taken as a whole, and nothing is proved of it"
@@ -191,7 +192,7 @@ class _Read:
         self.part, self.row, self.shape = part, row, shape
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.part(x.view(len(x), *self.shape)).reshape(len(x), -1) @ self.row
+        return self.part(x.clone().view(len(x), *self.shape)).reshape(len(x), -1) @ self.row
 
 
 def _row(width: int, outputs: Outputs) -> Tensor:
@@ -217,6 +218,19 @@ def _ended(chain: Chain, row: Tensor) -> Chain:
     if isinstance(last, Affine):
         return (*chain[:-1], Affine((row @ last.weight)[None], (row @ last.bias)[None], last.name))
     return (*chain, Affine(row[None], torch.zeros(1).to(row), "outputs"))
+
+
+def _check_rows(made: ScalarMap, x: Tensor) -> None:
+    """The map must be a function of one input: neither of its neighbours in a batch nor of chance."""
+    with torch.no_grad():
+        alone, among = made(x), made(torch.cat((x, 3 * x + 1)))[: len(x)]
+    if not torch.allclose(alone, among, rtol=1e-6, atol=1e-8 * (1 + float(alone.abs().max())), equal_nan=True):
+        raise InputError(
+            "network",
+            given="other outputs for the same input beside others",
+            expected="a function of one input",
+            hint="switch off what draws numbers (functional dropout asks for training=self.training) or sees the batch",
+        )
 
 
 def _agrees(made: ScalarMap, x: Tensor) -> bool:

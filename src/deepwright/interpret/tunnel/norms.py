@@ -209,6 +209,10 @@ def pooled_norm(module: nn.Module) -> float:
     """
     if not isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
         return math.inf
+    if isinstance(module, nn.AvgPool2d) and module.divisor_override is not None:
+        return math.inf
+    if isinstance(module, nn.MaxPool2d) and _pair(module.dilation) != (1, 1):
+        return math.inf
     kernel, stride = _pair(module.kernel_size), _pair(module.stride)
     return 1.0 if all(s >= k for k, s in zip(kernel, stride, strict=True)) else math.inf
 

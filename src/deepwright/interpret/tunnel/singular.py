@@ -11,7 +11,7 @@ from torch import Tensor
 from deepwright.interpret.tunnel.critical import sobol
 from deepwright.interpret.tunnel.domains import Domain
 from deepwright.interpret.tunnel.hessians import element_jacobian
-from deepwright.interpret.tunnel.layers import Chain, Residual, device_of_chain, no_skip, run
+from deepwright.interpret.tunnel.layers import Chain, Residual, device_of_chain, is_smooth, no_skip, run
 
 WIDEST = 512
 
@@ -84,7 +84,7 @@ def singular_layers(
         generator: of them; seed 0 when None.
     """
     x = sobol(domain, samples, generator, device_of_chain(chain))
-    found = []
+    found, smooth = [], is_smooth(chain)  # at a kink a determinant jumps past 0
     for place, (block, jacobians) in enumerate(block_jacobians(chain, x)):
         if no_skip(block) or block.width > WIDEST:
             continue
@@ -92,7 +92,7 @@ def singular_layers(
         least = float(torch.linalg.eigvals(jacobians).abs().min())
         positive = float((sign > 0).double().mean())
         at = None
-        if bool((sign > 0).any()) and bool((sign < 0).any()):
+        if smooth and bool((sign > 0).any()) and bool((sign < 0).any()):
             a, b = x[(sign > 0).nonzero()[0, 0]], x[(sign < 0).nonzero()[0, 0]]
             at = _bisected(chain, place, a, b)
         found.append(SingularLayer(block.name, at is not None, at, least, positive))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from deepwright.interpret.tunnel import activations
-from deepwright.interpret.tunnel.graphs import Graph
+from deepwright.interpret.tunnel.graphs import Graph, is_hooked
 from deepwright.interpret.tunnel.layers import Affine, Chain, Diagonal, Element, Opaque, Pointwise, Residual
 from deepwright.interpret.tunnel.norms import DENSE, convolution_norm, largest, pooled_norm
 
@@ -65,7 +65,7 @@ _LINEAR_MODULES = (
     nn.AdaptiveAvgPool1d,
     nn.AdaptiveAvgPool2d,
 )
-_SQUASH = ("sigmoid", "softmax", "_softmax", "log_softmax", "_log_softmax", "logsigmoid", "log_sigmoid")
+_SQUASH = ("sigmoid", "softmax", "_softmax", "log_softmax", "_log_softmax", "logsoftmax", "logsigmoid", "log_sigmoid")
 
 
 def word(graph: Graph, node: fx.Node) -> str:
@@ -110,6 +110,8 @@ def squashed(graph: Graph) -> tuple[fx.Node, str]:
     node, what = graph.output, ""
     while node in graph.dominator and graph.parents[node] == [graph.dominator[node]]:
         name = word(graph, node)
+        if is_hooked(graph.leaf(node)):
+            break
         if name in _SQUASH:
             return graph.dominator[node], name.strip("_")
         if name not in (*_PASS, "identity"):
@@ -195,6 +197,8 @@ def _unary(graph: Graph, node: fx.Node, before: fx.Node, name: str) -> list[Elem
     leaf, where = graph.leaf(node), label(graph, node)
     if node not in graph.shapes or before not in graph.shapes:
         return [Opaque(where, "it gives no tensor", 0, 0)]
+    if is_hooked(leaf):
+        return [_opaque(graph, node, before, "a hook may change what it gives")]
     passes = name in _PASS or name.startswith("dropout") or isinstance(leaf, nn.Flatten | nn.Identity | nn.Unflatten)
     if passes and _count(graph, node) == _count(graph, before):
         return []

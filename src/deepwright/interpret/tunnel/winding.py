@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 from deepwright.interpret.tunnel.domains import Ball, Domain
 from deepwright.interpret.tunnel.maps import ScalarMap, as_map
 
@@ -36,14 +37,15 @@ def winding_number(
         center: of the circle.
         radius: of the circle.
         domain: in place of a circle.
-        points: to begin with.
+        points: to begin with; at least 8.
 
     Raises:
-        InputError: neither circle nor domain, or not in the plane.
+        InputError: neither circle nor domain, not in the plane, or fewer points.
         ArithmeticError: the gradient vanishes on the loop, or a turn can't be resolved in 2^16 points.
     """
     if (domain is None) == (center is None or radius is None):
         raise InputError("loop", given="neither or both", expected="center and radius, or a domain")
+    require_whole(8, points=points)
     loop = domain if domain is not None else Ball([] if center is None else center, radius or 0.0)
     if loop.dimension != 2:
         raise InputError("loop", given=f"{loop.dimension} dimensions", expected="2")
