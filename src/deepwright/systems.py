@@ -246,7 +246,8 @@ SYSTEMS: tuple[System, ...] = (
             *("SwitchStudy", "loss_curve", "LossCurve", "CompressionLine", "Envelope", "forecast_switch"),
             *("online_code_length", "permutation_reliance", "train_stack", "table_vs_shortcut", "KTEstimator"),
         ),
-        missing="its study's committed run, readers of EMNIST, a convolutional network, forecasts from few samples",
+        "prequential",
+        missing="readers of EMNIST, a convolutional network, forecasts from few samples",
     ),
     System(
         "tunnel-effect",
