@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -141,16 +141,29 @@ def _coded(columns: Sequence[Any]) -> list[Tensor]:
         arrays = [a.astype(np.float64) for a in arrays]
         known = arrays[0][np.isfinite(arrays[0])]
         if len(np.unique(known)) > _MOST_VALUES:
-            edges = np.unique(np.quantile(known, np.arange(1, _BINS) / _BINS))
-            return [_where(a, np.searchsorted(edges, a, side="right"), np.isfinite(a)) for a in arrays]
+            parted = _quarters(known)
+            return [_where(a, parted(a), np.isfinite(a)) for a in arrays]
     else:
+        there = [np.array([v is not None and v == v for v in a], dtype=bool) for a in arrays]  # NaN isn't itself
         arrays = [np.array([str(v) for v in a]) for a in arrays]
-        known = arrays[0]
+        known = arrays[0][there[0]]
     values = np.unique(known)
+    if not len(values):
+        raise NotApplicableError("a column of which no training sample has a value is no attribute")
     if len(values) > _MOST_VALUES:
         raise NotApplicableError(f"a column of {len(values)} different texts is no attribute: {_MOST_VALUES} at most")
     at = [np.searchsorted(values, a).clip(0, max(0, len(values) - 1)) for a in arrays]
-    return [_where(a, i, values[i] == a) for a, i in zip(arrays, at)]
+    seen = [values[i] == a for a, i in zip(arrays, at)]
+    if not numeric:
+        seen = [s & t for s, t in zip(seen, there)]
+    return [_where(a, i, s) for a, i, s in zip(arrays, at, seen)]
+
+
+def _quarters(known: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Numbers -> their quarter of those that are known; of many equal ones the side on which more parts are left."""
+    edges = np.unique(np.quantile(known, np.arange(1, _BINS) / _BINS))
+    parts = [partial(np.searchsorted, edges, side=side) for side in ("right", "left")]
+    return max(parts, key=lambda part: len(np.unique(part(known))))
 
 
 def _where(array: np.ndarray, codes: np.ndarray, known: np.ndarray) -> Tensor:

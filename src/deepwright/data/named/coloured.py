@@ -63,6 +63,9 @@ class WatermarkedColouredDigits:
 
     def __post_init__(self) -> None:
         require_same_length(self.images, self.digits, "images and digits")
+        if self.images.ndim != 3 or self.images.dtype != torch.uint8:
+            given = f"{self.images.dtype} of shape {tuple(self.images.shape)}"
+            raise InputError("images", given=given, expected="grey pictures (n, h, w) of bytes from 0 to 255")
         require_within(0, 1, flip_prob=self.flip_prob, spur_prob=self.spur_prob, env_noisiness=self.env_noisiness)
         require_whole(1, bank_size=self.bank_size, size=self.size)
         require_whole(0, watermark_bits=self.watermark_bits)

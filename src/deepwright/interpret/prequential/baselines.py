@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_number, require_within
 from deepwright.interpret.prequential.crossings import last_crossing
 from deepwright.interpret.prequential.curves import LossCurve
@@ -21,8 +22,14 @@ def by_accuracy(cheap: LossCurve, dear: LossCurve, original: str | None = None) 
         cheap: curve of the feature that is thought to come first.
         dear: of the other.
         original: test set of the original data.
+
+    Raises:
+        InputError: a curve without accuracies.
     """
-    return 0.0 if dear.mean_accuracy(original)[-1] > cheap.mean_accuracy(original)[-1] else math.inf
+    ours, theirs = (float(curve.mean_accuracy(original)[-1]) for curve in (cheap, dear))
+    if math.isnan(ours) or math.isnan(theirs):
+        raise InputError("accuracies", given="none at the largest size", expected="curves that were measured")
+    return 0.0 if theirs > ours else math.inf
 
 
 def by_separability(cheap: float, dear: float) -> float:
@@ -43,7 +50,13 @@ def by_crossing(cheap: LossCurve, dear: LossCurve, original: str | None = None) 
         cheap: curve of the feature that is thought to come first.
         dear: of the other.
         original: test set of the original data.
+
+    Raises:
+        InputError: curves of other sizes.
     """
+    if not np.array_equal(cheap.sizes, dear.sizes):
+        given = f"{len(cheap.sizes)} up to {cheap.sizes[-1]:g}, and {len(dear.sizes)} up to {dear.sizes[-1]:g}"
+        raise InputError("sizes of two curves", given=given, expected="the same")
     return last_crossing(cheap.sizes, cheap.mean(original) - dear.mean(original))
 
 

@@ -20,11 +20,12 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.inference import require_labels
 from deepwright.core.randomness import derive_seed, generator
 from deepwright.core.requirements import require_same_length, require_whole, require_within
 from deepwright.core.statistics import Interval, mean_interval
 from deepwright.interpret.prequential.curves import UNITS
-from deepwright.interpret.prequential.learners import FLOOR, Learner
+from deepwright.interpret.prequential.learners import FLOOR, Learner, charged
 
 _HELD = 20  # the least prefix of which a part is held out; the whole of a smaller one stands for it
 _CAUTIONS = 8  # weights 2^-1 ... 2^-8 of the uniform predictor that are tried
@@ -107,14 +108,18 @@ def online_code_length(
         unit: "bits" or "nats".
         calibrate: "mixture" mixes with the uniform predictor, at the one of the weights 2^-1 to 2^-8 that codes the
             held-out part of the prefix best, so that a model of few samples can't cost many bits a label.
-        held_out: share of each prefix that the learner gets as validation samples and isn't trained on; 0 gives none.
+        held_out: share of each prefix that the learner gets as validation samples and isn't trained on, one
+            sample at least; 0 gives none. A prefix of fewer than 20 samples is trained on whole, and stands for its
+            held-out part too: what is stopped or mixed by it is too sure of itself.
         seed: of learners and held-out samples.
 
     Raises:
-        InputError: lengths that differ, blocks that don't rise to n, a mixture without held-out samples.
+        InputError: lengths that differ, labels that aren't classes from 0 on, blocks that don't rise to n, a mixture
+            without held-out samples, a learner's log-probabilities that aren't one a label or are above 0.
     """
     require_same_length(x, y, "inputs and labels")
     require_within(0, 1, ends="[)", held_out=held_out)
+    require_labels(y, classes)
     ends = _ends(len(y), blocks)
     classes = int(y.max()) + 1 if classes is None else classes
     require_whole(2, classes=classes)
@@ -125,7 +130,7 @@ def online_code_length(
     for k, (start, end) in enumerate(pairwise(ends)):
         p = _predicted(make_learner, x, y, start, end, classes, calibrate, held_out, derive_seed("block", k, seed=seed))
         clamped += int((p < FLOOR).sum())
-        lengths.append(-float(p.double().clamp_min(FLOOR).sum()))
+        lengths.append(-float(p.clamp_min(FLOOR).sum()))
     factor = UNITS[unit]
     spans = tuple(pairwise([0, *ends]))
     per_block = tuple(length * factor for length in lengths)
@@ -152,14 +157,17 @@ def _predicted(
 ) -> Tensor:
     """Log-probabilities of one block's labels under a model of what was sent before."""
     learner: Any = make_learner(seed)
+    if not isinstance(learner, Learner):
+        expected, hint = "an object with fit(x, y, validation) and log_prob(x, y)", "TorchLearner(make_network)"
+        raise InputError("make_learner", given=f"it gives a {type(learner).__name__}", expected=expected, hint=hint)
     train, held = _parted(start, held_out, seed, y.device)
     validation = None if held is None else (x[held], y[held])
     learner.fit(x[train], y[train], validation)
-    p = learner.log_prob(x[start:end], y[start:end]).double()
+    p = charged(learner, x[start:end], y[start:end])
     if calibrate is None:
         return p
     assert validation is not None
-    known = learner.log_prob(*validation).double()
+    known = charged(learner, *validation)
     weights = 0.5 ** torch.arange(1, _CAUTIONS + 1, dtype=torch.float64, device=p.device)
     chosen = weights[_mixed(known, weights, classes).sum(1).argmax()]
     return _mixed(p, chosen[None], classes)[0]
@@ -179,5 +187,5 @@ def _parted(n: int, held_out: float, seed: int, device: torch.device) -> tuple[T
     if n < _HELD:
         return rows, rows
     order = torch.randperm(n, generator=generator(seed, "held out")).to(device)
-    held = round(held_out * n)
+    held = min(max(1, round(held_out * n)), n - 1)
     return order[held:], order[:held]

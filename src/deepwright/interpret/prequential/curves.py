@@ -107,6 +107,8 @@ class LossCurve:
         Args:
             curves: at least one.
         """
+        if not curves:
+            raise InputError("curves to join", given="none", expected="at least one")
         first = curves[0]
         for other in curves:
             if other.tests != first.tests or not np.array_equal(other.sizes, first.sizes):
@@ -273,7 +275,7 @@ class LossCurve:
         test: str | None = None,
         seed: int = 0,
     ) -> Interval:
-        """The cost with the 95 % percentile interval of a bootstrap over the runs; one run has none.
+        """The cost with the 95 % percentile interval of a bootstrap over the runs; one run of a size has none.
 
         Args:
             bootstrap: resamples.
@@ -327,20 +329,21 @@ def require_sizes(sizes: Any, least: int = 1) -> None:
         raise InputError("sizes", given=given, expected="rising, none twice", hint="sorted(set(sizes))")
 
 
-def run_draws(curve: LossCurve, bootstrap: int, seed: int) -> list[np.ndarray]:
-    """Resamples of a curve's runs, none of which leaves a size without one; none at all where there is one run.
+def run_draws(curve: LossCurve, bootstrap: int, seed: int, *others: LossCurve) -> list[np.ndarray]:
+    """Resamples of a curve's runs, none of which leaves a size without one; none at all where a size has one run.
 
     Args:
         curve: whose runs are drawn.
         bootstrap: how many.
         seed: of the draws.
+        others: of as many runs, of which the same ones are drawn.
     """
     require_whole(1, bootstrap=bootstrap)
-    if curve.runs < 2:
+    missing = np.concatenate([np.isnan(c.loss).any(0) for c in (curve, *others)], 1)
+    if (~missing).sum(0).min() < 2:
         return []
     rng = np.random.default_rng(derive_seed("runs", seed=seed))
     rows = rng.integers(0, curve.runs, (bootstrap, curve.runs))
-    missing = np.isnan(curve.loss).any(0)
     return [row for row in rows if not missing[row].all(0).any()] if missing.any() else list(rows)
 
 

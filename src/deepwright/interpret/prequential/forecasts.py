@@ -32,7 +32,7 @@ class SwitchForecast:
         samples: N*, with the 95 % interval of the bootstrap over runs. Infinite where the dear feature never pays.
         verdict: "switch"; "none" where the dear feature never pays (it leaves as much or more); "no forecast" where
             that isn't known, so that N* has no upper end.
-        largest: the largest size that was measured.
+        largest: the largest size at which both were measured.
     """
 
     cheap: Feature
@@ -114,7 +114,7 @@ def forecast_switch(
         return curve.cost(cut, test=own).value, curve.asymptote(original)
 
     points = np.array([read(first), read(second)])
-    rows = run_draws(first, bootstrap, seed)
+    rows = run_draws(first, bootstrap, seed, second)
     drawn = np.array([[read(curve.resampled(r)) for curve in (first, second)] for r in rows]).reshape(-1, 2, 2)
     order = [0, 1] if tuple(points[0]) <= tuple(points[1]) else [1, 0]
     features = [
@@ -122,7 +122,8 @@ def forecast_switch(
     ]
     value = float(_crossing(points[order][None])[0])
     samples = interval_with_ends(value, _crossing(drawn[:, order]))
-    return SwitchForecast(features[0], features[1], samples, _verdict(samples), float(first.sizes[-1]))
+    largest = float(min(first.sizes[-1], second.sizes[-1]))
+    return SwitchForecast(features[0], features[1], samples, _verdict(samples), largest)
 
 
 def _crossing(pairs: np.ndarray) -> np.ndarray:
@@ -180,11 +181,13 @@ def observed_switch(
 
 
 def ratio(forecast: SwitchForecast, observed: ObservedSwitch) -> float:
-    """Forecast over observed switch; NaN where one of them isn't a number above 0.
+    """Forecast over observed switch; NaN where there is no forecast, or one of them isn't a number above 0.
 
     Args:
         forecast: of the two features.
         observed: of the same.
     """
+    if forecast.verdict != "switch":
+        return math.nan
     a, b = forecast.samples.value, observed.samples.value
     return a / b if math.isfinite(a) and math.isfinite(b) and a > 0 and b > 0 else math.nan

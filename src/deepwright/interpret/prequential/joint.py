@@ -40,12 +40,15 @@ class BayesPredictor:
             y: (n,) labels.
 
         Raises:
-            InputError: other attributes than the table has.
+            InputError: other attributes than the table has, or what isn't log-probabilities.
         """
         shape = tuple(self.table.shape[:-1])
         if tuple(a.shape[1] for a in attributes) != shape:
             given = [tuple(a.shape) for a in attributes]
             raise InputError("attributes", given=given, expected=f"(n, values) for each of {shape} values")
+        if any(len(a) and float((a.double().exp().sum(1) - 1).abs().max()) > 1e-3 for a in attributes):
+            given = "rows whose exponentials don't sum to 1"
+            raise InputError("attributes", given=given, expected="log-probabilities", hint="log_softmax(1) of logits")
         names = string.ascii_lowercase[: len(shape)]
         terms = ",".join(f"N{name}" for name in names)
         p = torch.einsum(f"{terms},{names}Y->NY", *(a.double().exp() for a in attributes), self.table.double())

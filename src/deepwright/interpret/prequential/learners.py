@@ -22,6 +22,7 @@ from deepwright.interpret.prequential.stacks import Stack, make_networks, train_
 
 FLOOR = -40 * math.log(2)
 """No label costs more than 40 bits: a probability of 0 is taken for 2^-40, and counted."""
+_ABOVE = 1e-3  # what rounding may put a logarithm of a probability above 0
 
 
 @runtime_checkable
@@ -75,6 +76,7 @@ class UniformLearner:
             x: inputs.
             y: labels.
         """
+        _require_classes(y, self.classes)
         return torch.full((len(y),), -math.log(self.classes), dtype=torch.float64, device=y.device)
 
 
@@ -142,7 +144,7 @@ class KTEstimator:
 
     def _throws(self, x: Tensor, y: Tensor) -> Int64[Tensor, " n"]:
         _require_classes(y, self.classes)
-        return y if self.relative_to is None else (y - x[:, self.relative_to].long().to(y.device)) % self.classes
+        return y if self.relative_to is None else (y - _whole(x, self.relative_to).to(y.device)) % self.classes
 
 
 class TableLearner:
@@ -194,13 +196,14 @@ class TableLearner:
             x: (n, columns) inputs.
             y: (n,) labels.
         """
+        _require_classes(y, self.classes)
         keys = self._keys(x, y)
         labels = torch.cat([self.labels.to(y.device), y.new_full((1,), -1)])[keys.clamp_max(len(self.labels))]
         sure = torch.zeros(len(y), dtype=torch.float64, device=y.device).masked_fill(labels != y, -math.inf)
         return sure.masked_fill(labels < 0, -math.log(self.classes))
 
     def _keys(self, x: Tensor, y: Tensor) -> Int64[Tensor, " n"]:
-        keys = x[:, self.column].long().to(y.device)
+        keys = _whole(x, self.column).to(y.device)
         if bool((keys < 0).any()):
             raise InputError("keys of a table", given=int(keys.min()), expected="whole numbers from 0 on")
         return keys
@@ -299,9 +302,41 @@ class SklearnLearner:
         """
         if self.fitted_ is None:
             return self._counts.log_prob(x, y)
+        _require_classes(y, self.classes)
         p = np.zeros((len(y), self.classes))
         p[:, self.fitted_.classes_.astype(int)] = self.fitted_.predict_proba(_rows(x))
-        return torch.from_numpy(p).log().gather(1, y.cpu()[:, None])[:, 0].to(y.device)
+        return torch.from_numpy(p).log().gather(1, y.cpu().long()[:, None])[:, 0].to(y.device)
+
+
+def charged(learner: Learner, x: Tensor, y: Tensor) -> Float[Tensor, " n"]:
+    """What a learner gives labels, looked at: natural logarithms in float64; NaN is taken for a probability of 0.
+
+    Args:
+        learner: a fitted one.
+        x: (n, ...) inputs.
+        y: (n,) labels.
+
+    Raises:
+        InputError: not one number a label, or numbers above 0, which are no logarithms of probabilities.
+    """
+    p = learner.log_prob(x, y)
+    if not isinstance(p, Tensor) or p.shape != (len(y),):
+        given = f"shape {tuple(p.shape)}" if isinstance(p, Tensor) else type(p).__name__
+        raise InputError(
+            "log_prob of a learner", given=f"{given} for {len(y)} labels", expected="a tensor, one a label"
+        )
+    if bool((p > _ABOVE).any()):
+        given = f"up to {float(p.nan_to_num(nan=-math.inf).max()):.4g}"
+        raise InputError("log_prob of a learner", given=given, expected="logarithms of probabilities: 0 at most")
+    return p.double().nan_to_num(nan=-math.inf, neginf=-math.inf)
+
+
+def _whole(x: Tensor, column: int) -> Int64[Tensor, " n"]:
+    values = x[:, column]
+    whole = values.long()
+    if not bool((values == whole).all()):
+        raise InputError(f"column {column} of the inputs", given="NaN or fractions", expected="whole numbers")
+    return whole
 
 
 def _rows(x: Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import derive_seed, generator, local_rng
-from deepwright.core.requirements import require_callable, require_same_length, require_whole
+from deepwright.core.requirements import require_callable, require_finite, require_same_length, require_whole
 from deepwright.core.trials import run as run_trials
 from deepwright.interpret.prequential.curves import LossCurve, require_sizes
-from deepwright.interpret.prequential.learners import FLOOR, Learner
+from deepwright.interpret.prequential.learners import FLOOR, Learner, charged
 from deepwright.interpret.prequential.reliance import ReliancePlan
 from deepwright.interpret.prequential.stacking import FitConfig, Pair
 from deepwright.interpret.prequential.stacks import label_log_probs, make_networks, train_stack
@@ -59,7 +60,8 @@ def loss_curve(
         cache_dir: a folder for finished stacks: what was trained isn't trained again.
 
     Raises:
-        InputError: sizes that don't rise or go beyond the data, no tests, data of different lengths.
+        InputError: sizes that don't rise or go beyond the data, no tests or an empty one, data of different lengths,
+            a learner's log-probabilities that aren't one a label or are above 0; and what `train_stack` refuses.
     """
     counts = _checked(make_learner, train, tests, sizes, runs)
     plans = dict(reliance or {})
@@ -81,11 +83,13 @@ def _checked(make_learner: Any, train: Pair, tests: Mapping[str, Pair], sizes: S
         raise InputError("tests", given="none", expected="name -> (inputs, labels), at least one")
     for name, pair in tests.items():
         require_same_length(*pair, f"inputs and labels of test {name!r}")
+        if not len(pair[1]):
+            raise InputError(f"test {name!r}", given="no samples", expected="at least one")
     require_whole(1, **{f"size {n}": n for n in sizes})
     require_sizes(sizes)
     if sizes[-1] > len(train[1]):
         raise InputError("sizes", given=f"up to {sizes[-1]}", expected=f"{len(train[1])} at most, the training samples")
-    counts = [runs] * len(sizes) if isinstance(runs, int) else list(runs)
+    counts = [int(runs)] * len(sizes) if isinstance(runs, Integral) else list(runs)
     require_same_length(counts, sizes, "runs and sizes")
     require_whole(1, **{f"runs of size {n}": count for n, count in zip(sizes, counts)})
     return counts
@@ -134,7 +138,7 @@ def _train_networks(
     stack = train_stack(networks, train, _prefixes(cells, len(train[1]), seed), validation, fit, seeds)
     losses, right, clamped = {}, {}, 0
     for name, (x, y) in tests.items():
-        z = stack.logits(x)
+        z = stack.logits(require_finite(x, f"inputs of test {name!r}"))
         right[name] = (z.argmax(2) == y.to(z.device)).double().mean(1).cpu()
         losses[name], low = _mean_loss(label_log_probs(z, y))
         clamped += low
@@ -163,7 +167,7 @@ def _train_learner(
     classes = int(max(int(y.max()) for _, y in (train, *tests.values()))) + 1
     losses, right, clamped = {}, {}, 0
     for name, (x, y) in tests.items():
-        losses[name], low = _mean_loss(learner.log_prob(x, y)[None])
+        losses[name], low = _mean_loss(charged(learner, x, y)[None])
         clamped += low
         right[name] = (_likeliest(learner, x, classes) == y).double().mean()[None].cpu()
     read = {name: plan.read(_likeliest(learner, plan.inputs, classes)[None]) for name, plan in plans.items()}
@@ -172,7 +176,7 @@ def _train_learner(
 
 def _likeliest(learner: Learner, x: Tensor, classes: int) -> Tensor:
     """Class with the highest probability; the lowest of several."""
-    each = [learner.log_prob(x, torch.full((len(x),), c, device=x.device)) for c in range(classes)]
+    each = [charged(learner, x, torch.full((len(x),), c, device=x.device)) for c in range(classes)]
     return torch.stack(each, 1).argmax(1)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import evaluating, require_labels
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole
 from deepwright.interpret.prequential.views import Exchangeable
@@ -85,13 +85,14 @@ def reliance_plan(
         examples: so many samples, drawn without replacement; all when None.
 
     Raises:
-        InputError: an attribute that the view doesn't have, no samples.
+        InputError: an attribute that the view doesn't have, no samples, labels that aren't classes from 0 on.
     """
     require_whole(1, n_permutations=n_permutations)
     codes = view.codes
     if attribute not in codes:
         raise unknown_name("attribute", attribute, codes)
     y = view.y
+    require_labels(y, None)
     if not len(y):
         raise InputError("samples of a view", given="none", expected="at least one")
     rows = torch.arange(len(y))
@@ -138,20 +139,28 @@ def permutation_reliance(
         examples: so many samples, drawn without replacement; all when None.
 
     Raises:
-        InputError: an attribute that the view doesn't have; outputs that aren't (n, classes).
+        InputError: an attribute that the view doesn't have; outputs that aren't (n, classes), or are NaN; labels that
+            none of them is for.
     """
     plan = reliance_plan(view, attribute, n_permutations, seed, examples)
-    drop, p, accuracy = plan.read(_labels(model, plan.inputs)[None])
+    drop, p, accuracy = plan.read(_labels(model, plan)[None])
     return Reliance(float(drop[0]), float(p[0]), float(accuracy[0]))
 
 
 @torch.no_grad()
-def _labels(model: Any, x: Tensor) -> Tensor:
+def _labels(model: Any, plan: ReliancePlan) -> Tensor:
+    parts = plan.inputs.split(4096)
     if isinstance(model, nn.Module):
         with evaluating(model):
-            out = torch.cat([model(to_model(part, model)) for part in x.split(4096)])
+            found = [model(to_model(part, model)) for part in parts]
     else:
-        out = torch.cat([model(part) for part in x.split(4096)])
-    if out.ndim != 2 or out.shape[1] < 2:
-        raise InputError("outputs", given=f"shape {tuple(out.shape)}", expected="(n, classes), two classes or more")
+        found = [model(part) for part in parts]
+    for part, out in zip(parts, found):
+        if not isinstance(out, Tensor) or out.ndim != 2 or out.shape[1] < 2 or len(out) != len(part):
+            given = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+            raise InputError("outputs", given=given, expected="(n, classes), two classes or more")
+    out = torch.cat(found)
+    if bool(out.isnan().any()):
+        raise InputError("outputs", given="NaN", expected="numbers")
+    require_labels(plan.y, out.shape[1])
     return out.argmax(1)

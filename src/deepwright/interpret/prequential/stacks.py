@@ -4,7 +4,8 @@ What a feature costs is read from hundreds of trainings of one small network: si
 one: parameters are stacked, one `vmap` gives all outputs, the losses are summed (so that each network gets its own
 gradient alone), and Adam, which works number by number, treats each as it would alone. A network that has stopped is
 masked, its weights are kept, and when half have stopped the rest is trained on without them. The host is asked once a
-check. What a network becomes depends on its own start, seed and prefix, and not on who is trained beside it.
+check. What a network becomes depends on its own start, seed and prefix, and not on who is trained beside it;
+but for layers that draw (dropout), whose draws are the stack's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating, require_labels
 from deepwright.core.randomness import derive_seed, local_rng
-from deepwright.core.requirements import require_network, require_same_length
+from deepwright.core.requirements import require_finite, require_network, require_same_length
+from deepwright.core.tasks.reading import looks_like_probabilities
 from deepwright.interpret.prequential.stacking import FitConfig, Group, Pair, outputs
 
 _AT_ONCE = 1 << 18  # rows times networks of one pass without gradients
@@ -80,6 +82,7 @@ def label_log_probs(
         heat: factor of each network's logits.
     """
     require_labels(y, logits.shape[2], logits.shape[1])
+    y = y.long()
     z = logits.double() if heat is None else logits.double() * heat.double()[:, None, None]
     return z.log_softmax(2).gather(2, y.to(z.device).expand(len(z), -1)[..., None])[..., 0]
 
@@ -117,16 +120,16 @@ def train_stack(
         seeds: of each network's batches; 0, 1, ... when None.
 
     Raises:
-        InputError: no networks, other numbers of prefixes or seeds, an empty prefix, running statistics (batch norm),
-            calibration without validation samples.
+        InputError: no networks, other numbers of prefixes or seeds, an empty prefix or rows that aren't there, running
+            statistics (batch norm), calibration without validation samples, training or validation samples that are
+            none, aren't finite or whose labels the network has no output for, outputs that look like probabilities.
     """
     _check(networks, train, prefixes, validation, config)
     seeds = list(range(len(networks))) if seeds is None else list(seeds)
     require_same_length(networks, seeds, "networks and seeds")
     device = device_of(networks[0])
-    x, y = to_model(train[0], networks[0]), train[1].to(device)
-    _check_labels(networks[0], x, y)
-    held = None if validation is None else (to_model(validation[0], networks[0]), validation[1].to(device))
+    x, y = _brought(train, networks[0], "training")
+    held = None if validation is None else _brought(validation, networks[0], "validation")
     parts, places = [], []
     for members in _groups([len(p) for p in prefixes], config):
         own = Group(
@@ -157,9 +160,10 @@ def _check(
     for network in networks:
         require_network(network, "a network of the stack")
     require_same_length(networks, prefixes, "networks and prefixes")
-    require_same_length(*train, "training inputs and labels")
     if any(len(p) == 0 for p in prefixes):
         raise InputError("prefixes", given="an empty one", expected="one sample or more in each")
+    if any(int(p.min()) < 0 or int(p.max()) >= len(train[1]) for p in prefixes):
+        raise InputError("prefixes", given="rows that aren't there", expected=f"rows from 0 to {len(train[1]) - 1}")
     if any(getattr(m, "track_running_stats", False) for m in networks[0].modules()):
         hint = "GroupNorm and LayerNorm have none"
         raise InputError("network", given="running statistics (batch norm)", expected="a network without", hint=hint)
@@ -167,14 +171,27 @@ def _check(
         raise InputError("calibrate", given="no validation samples", expected="some, or calibrate=False")
 
 
+def _brought(pair: Pair, network: nn.Module, name: str) -> Pair:
+    """Samples where and as the network is, looked at."""
+    require_same_length(*pair, f"{name} inputs and labels")
+    if not len(pair[1]):
+        raise InputError(f"{name} samples", given="none", expected="at least one")
+    x, y = to_model(require_finite(pair[0], f"{name} inputs"), network), pair[1].to(device_of(network))
+    _check_labels(network, x, y)
+    return x, y.long()
+
+
 @torch.no_grad()
 def _check_labels(network: nn.Module, x: Tensor, y: Tensor) -> None:
     """Refuse outputs that aren't logits of classes, and labels that none of them is for."""
     with evaluating(network):
-        out = network(x[:1])
+        out = network(x[:16])
     if not isinstance(out, Tensor) or out.ndim != 2 or out.shape[1] < 2:
-        given = f"shape {tuple(out.shape)} of one sample" if isinstance(out, Tensor) else type(out).__name__
+        given = f"shape {tuple(out.shape)} of {len(x[:16])} samples" if isinstance(out, Tensor) else type(out).__name__
         raise InputError("outputs of the network", given=given, expected="(n, classes) logits, two classes or more")
+    if looks_like_probabilities(out):
+        given = "rows that are 0 or more and sum to 1: these look like probabilities"
+        raise InputError("outputs of the network", given=given, expected="logits", hint="leave the softmax out")
     require_labels(y, out.shape[1], len(x))
 
 

@@ -40,11 +40,13 @@ class SwitchReport:
         curves: feature -> curve of its isolated data, on the tests "isolated" and "original" (and both calibrated).
         learned: curve of the original data, with the reliance on each feature.
         seed: of the bootstraps.
+        classes: of the labels.
     """
 
     curves: dict[str, LossCurve]
     learned: LossCurve
     seed: int = 0
+    classes: int = 2
 
     def tests(self, calibrated: bool = False) -> dict[str, str]:
         """The names of the two test sets, as `forecast_switch` takes them.
@@ -81,7 +83,7 @@ class SwitchReport:
         return observed_switch(self.learned.sizes, drops[cheap], drops[dear], seed=self.seed)
 
     def envelope(
-        self, cut: str | None = "settled", calibrated: bool = False, stopped: int = 0, classes: int = 2
+        self, cut: str | None = "settled", calibrated: bool = False, stopped: int = 0, classes: int | None = None
     ) -> Envelope:
         """The lowest of all features' lines, of those that stop early if asked, and of memorising.
 
@@ -89,10 +91,10 @@ class SwitchReport:
             cut: where the integral of the costs ends.
             calibrated: by calibrated losses.
             stopped: lines of networks that stop early, for each feature.
-            classes: of the labels.
+            classes: of the labels that memorising pays for; those that there are when None.
         """
         tests = self.tests(calibrated)
-        lines = [memorising(classes)]
+        lines = [memorising(self.classes if classes is None else classes)]
         for name, curve in self.curves.items():
             slope = curve.asymptote(tests["original"])
             lines.append(CompressionLine.of(name, curve.cost(cut, test=tests["own"]), slope, "bits"))
@@ -177,7 +179,9 @@ class SwitchStudy:
             for name, view in self.features.items()
         }
         learned = self._curve(self.original, {ORIGINAL: self.original.test}, plans, n_jobs, cache_dir)
-        return SwitchReport(curves, learned, self.seed)
+        parts = (self.original.train, self.original.validation, self.original.test)
+        classes = max(2, *(int(y.max()) + 1 for _, y in parts))
+        return SwitchReport(curves, learned, self.seed, classes)
 
     def _curve(self, view: View, tests: Any, plans: Any, n_jobs: int, cache_dir: Path | str | None) -> LossCurve:
         return loss_curve(

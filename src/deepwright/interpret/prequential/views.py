@@ -69,7 +69,8 @@ class ColumnAttributes:
         attributes: name -> numbers of its columns; none may share one. The other columns are an attribute, "rest".
 
     Raises:
-        InputError: lengths that differ, no attributes, columns that aren't there or that two attributes share.
+        InputError: lengths that differ, no attributes, columns that aren't there or that two attributes share, an
+            attribute named "rest" where columns are left.
     """
 
     def __init__(self, x: Tensor, y: Tensor, attributes: Mapping[str, Sequence[int]]) -> None:
@@ -80,10 +81,14 @@ class ColumnAttributes:
             expected = f"columns from 0 to {x.shape[1] - 1}, each in one attribute"
             raise InputError("attributes", given=dict(attributes), expected=expected)
         rest = [c for c in range(x.shape[1]) if c not in taken]
+        if rest and "rest" in attributes:
+            given = f'"rest" for columns {list(attributes["rest"])}, where columns {rest[:8]} are left'
+            raise InputError("attributes", given=given, expected="another name: that is the one of the columns left")
         self.x, self._y = x, y
         self.columns = {name: list(columns) for name, columns in attributes.items()}
         parts = self.columns | ({"rest": rest} if rest else {})
         self._codes = {name: _codes(x[:, columns]) for name, columns in parts.items()}
+        self._parts = parts
 
     def __len__(self) -> int:
         return len(self._y)
@@ -106,10 +111,10 @@ class ColumnAttributes:
             rows: (k,) of the samples.
             donors: (k,) of those that the attribute is taken from.
         """
-        if attribute not in self.columns:
-            raise unknown_name("attribute", attribute, self.columns)
+        if attribute not in self._parts:
+            raise unknown_name("attribute", attribute, self._parts)
         x = self.x[rows]
-        x[:, self.columns[attribute]] = self.x[donors][:, self.columns[attribute]]
+        x[:, self._parts[attribute]] = self.x[donors][:, self._parts[attribute]]
         return x
 
 
@@ -137,8 +142,14 @@ def isolated_columns(view: View, columns: Sequence[int], seed: int = 0) -> View:
         view: of the table as it is.
         columns: numbers of those that stay with their labels.
         seed: of the permutations.
+
+    Raises:
+        InputError: no columns, all of them, or one that isn't there.
     """
     width = view.train[0].shape[1]
+    require_whole(0, **{f"column {c}": c for c in columns})
+    if not columns or max(columns) >= width:
+        raise InputError("columns", given=list(columns), expected=f"some of 0 to {width - 1}")
     others = [c for c in range(width) if c not in set(columns)]
     if not others:
         raise InputError("columns", given="all of them", expected="some that others can be told from")
