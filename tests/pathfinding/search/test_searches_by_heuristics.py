@@ -231,3 +231,29 @@ def test_an_audit_says_the_same_in_every_unit(cost):
     assert true.admissible_here
     assert true.inconsistent == 0.0
     assert len(true.by_depth) <= 30
+
+
+class _Sums:
+    """Exact costs in float64, along a chain of edges that float32 can't add."""
+
+    admissible = True
+
+    def __init__(self, costs):
+        self.costs = torch.cat([costs.double().flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=torch.float64)])
+
+    def __call__(self, states, goals):
+        return self.costs[states[:, 0].long()]
+
+
+@pytest.mark.parametrize("algorithm", ["bwas", "bwqs", "idastar"])
+@pytest.mark.parametrize("seed", range(6))
+def test_rounding_of_sums_raises_no_lower_bound(algorithm, seed):
+    n = 12
+    costs = torch.rand(n, generator=torch.Generator().manual_seed(seed)) + 1e-3
+    chain = GraphDomain(torch.stack([torch.arange(n), torch.arange(1, n + 1)], 1), costs, goal=n)
+    heuristic = _Sums(costs)
+    judge = q_from_v(chain, heuristic) if algorithm == "bwqs" else heuristic
+    options = {} if algorithm == "idastar" else {"weight": 0.7, "batch_size": 5}
+    found = solve(chain, torch.tensor([0], dtype=torch.int32), chain.goal, judge, algorithm, **options)
+    assert found.cost == pytest.approx(float(heuristic.costs[0]), rel=1e-12)
+    assert found.lower_bound <= float(heuristic.costs[0]) * (1 + 1e-14)
