@@ -245,15 +245,18 @@ class _Sums:
         return self.costs[states[:, 0].long()]
 
 
-@pytest.mark.parametrize("algorithm", ["bwas", "bwqs", "idastar"])
-@pytest.mark.parametrize("seed", range(6))
-def test_rounding_of_sums_raises_no_lower_bound(algorithm, seed):
+@pytest.mark.parametrize("algorithm", ["bwas", "bwqs"])
+def test_rounding_of_sums_raises_no_lower_bound(algorithm):
+    """With a way that is dearer and found first, for that would hide a bound above the least cost."""
     n = 12
-    costs = torch.rand(n, generator=torch.Generator().manual_seed(seed)) + 1e-3
-    chain = GraphDomain(torch.stack([torch.arange(n), torch.arange(1, n + 1)], 1), costs, goal=n)
-    heuristic = _Sums(costs)
-    judge = q_from_v(chain, heuristic) if algorithm == "bwqs" else heuristic
-    options = {} if algorithm == "idastar" else {"weight": 0.7, "batch_size": 5}
-    found = solve(chain, torch.tensor([0], dtype=torch.int32), chain.goal, judge, algorithm, **options)
-    assert found.cost == pytest.approx(float(heuristic.costs[0]), rel=1e-12)
-    assert found.lower_bound <= float(heuristic.costs[0]) * (1 + 1e-14)
+    for seed in range(6):
+        costs = torch.rand(n, generator=torch.Generator().manual_seed(seed)) + 1e-3
+        edges = torch.stack([torch.arange(n), torch.arange(1, n + 1)], 1)
+        dearer = torch.cat([costs, 1.2 * costs.sum()[None]])
+        chain = GraphDomain(torch.cat([edges, torch.tensor([[0, n]])]), dearer, goal=n)
+        heuristic = _Sums(costs)
+        judge = q_from_v(chain, heuristic) if algorithm == "bwqs" else heuristic
+        start, least = torch.tensor([0], dtype=torch.int32), float(heuristic.costs[0])
+        found = solve(chain, start, chain.goal, judge, algorithm, weight=0.3, batch_size=5)
+        assert found.cost > 1.1 * least
+        assert least * (1 - 1e-6) < found.lower_bound <= least
