@@ -230,3 +230,8 @@ def test_names_that_a_file_would_merge_are_refused(tmp_path):
     for names in (("a, b", "a b"), ("", "product 0"), ("a", " a")):
         with pytest.raises(InputError, match="tell apart"):
             write_topology([GEMM(1, 2, 3, name=name) for name in names], tmp_path / "net.csv")
+
+
+def test_a_gated_element_takes_no_more_than_a_powered_one():
+    with pytest.raises(InputError, match="gate_leak"):
+        EnergyModel(gate_leak=2.0)

@@ -103,3 +103,79 @@ def test_codes_are_cross_fitted():
 @parametrize_with_checks([TreeGPRegressor(), TreeTargetEncoder()])
 def test_scikit_learn(estimator, check):
     check(estimator)
+
+
+VARIANCES = {"level_variances": [0.0, 1.0, 1.0], "noise_variance": 0.5}
+
+
+def test_lists_and_frames_hold_the_same_codes():
+    """A list of texts, numbers and NaN must not become one of texts alone."""
+    pandas = pytest.importorskip("pandas")
+    rows, y = [["A", 1], ["A", 2], ["B", 1], ["B", 2], ["A", 1], ["A", 2]], [1.0, 2.0, 3.0, 4.0, 1.0, 2.0]
+    frame = pandas.DataFrame(rows, columns=["group", "part"])
+    fitted = TreeGPRegressor(**VARIANCES).fit(rows, y)
+    wanted = TreeGPRegressor(**VARIANCES).fit(frame, y).predict(frame)
+    assert np.ptp(wanted) > 1
+    for asked in (rows, frame.to_numpy(), [[a, float(b)] for a, b in rows], tuple(rows)):
+        assert np.array_equal(fitted.predict(asked), wanted)
+    for cv in (2, 3):
+        encoder = TreeTargetEncoder(**VARIANCES, cv=cv)
+        assert np.array_equal(encoder.fit_transform(rows, y), encoder.fit_transform(frame.to_numpy(), y))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "", "NA"])
+def test_what_is_missing_in_a_list_of_texts_is_missing(missing):
+    if missing == "NA":
+        missing = pytest.importorskip("pandas").NA
+    train = np.array([["A", "x"], ["A", missing], ["B", "y"]], dtype=object)
+    for rows in (train, [["A", "x"], ["A", missing], ["B", "y"]]):
+        fitted = TreeGPRegressor(**VARIANCES).fit(rows, [1.0, 2.0, 3.0])
+        assert fitted.nodes_.index.paths == (("A", "x"), ("A",), ("B", "y"))
+        assert np.array_equal(fitted.predict([["A", "nan"]]), fitted.predict(train[1:2]))
+
+
+def test_codes_read_otherwise_than_in_fit_are_refused():
+    fitted = TreeGPRegressor(**VARIANCES).fit(np.array([["A", "1"], ["B", "2"]]), [1.0, 2.0])
+    with pytest.raises(InputError, match="column 1"):
+        fitted.predict([["A", 1], ["B", 2]])
+    numbers = TreeGPRegressor(**VARIANCES).fit([[1, 1], [2, 2]], [1.0, 2.0])
+    with pytest.raises(InputError, match="column 0"):
+        numbers.predict(np.array([["1", "1"]]))
+    assert np.isfinite(fitted.predict([["C", "9"], [None, None]])).all()
+
+
+def test_labels_of_none_and_nan():
+    index = TreeIndex.from_paths([("a",), ("a", None)])
+    assert len(set(index.ancestors_of_leaves[:, -1].tolist())) == 2
+    with pytest.raises(InputError, match="nan"):
+        TreeIndex.from_paths([(float("nan"), 1), (float("nan"), 2)])
+
+
+def test_degenerate_fits_are_refused_or_named(unchecked):
+    tree, leaves = Tree(2, 2), torch.tensor([0, 1, 2, 3, 0, 1, 2])
+    with pytest.raises(InputError, match="equal values"):
+        TreeGaussianProcess(tree).fit(leaves, torch.full((7,), 0.7).double())  # whose variance rounds to 1e-32
+    with pytest.raises(InputError, match="float64"):
+        TreeGaussianProcess(tree).fit(leaves, torch.arange(7).double() * 1e170)
+    with pytest.raises(InputError, match="float64"):
+        TreeGaussianProcess(tree, [0, 1e300, 1e300], noise_variance=1e-300).fit(leaves[:2], torch.tensor([1.0, 3.0]))
+    with pytest.raises(InputError, match="mean"):
+        TreeGaussianProcess(tree, [0, 1, 1], noise_variance=1.0, mean=float("nan"))
+    for where in (tree, TreeIndex.from_paths(["aa", "ab", "ba", "bb"])):
+        process = TreeGaussianProcess(where, [0, 1, 1], noise_variance=1.0)
+        for wrong in (torch.tensor([[0], [1]]), [0, 1]):
+            with pytest.raises(InputError, match="leaves"):
+                process.fit(wrong, torch.tensor([1.0, 3.0]))
+
+
+def test_variances_that_only_add_up_are_named():
+    """One row a leaf: what is the leaf's and what is noise can't be told apart."""
+    torch.manual_seed(0)
+    tree, y = Tree(2, 3), torch.randn(16).double()
+    once = TreeGaussianProcess(tree).fit(torch.arange(8), y[:8])
+    assert once.undetermined_ == ("level 3",)
+    levels, noise = once.level_variances_.clone(), once.noise_variance_
+    levels[3], noise = levels[3] + noise / 2, noise / 2
+    moved = TreeGaussianProcess(tree, levels, noise_variance=noise).fit(torch.arange(8), y[:8])
+    assert moved.log_likelihood_ == pytest.approx(once.log_likelihood_)
+    assert TreeGaussianProcess(tree).fit(torch.arange(16) % 8, y).undetermined_ == ()

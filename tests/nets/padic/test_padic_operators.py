@@ -193,6 +193,41 @@ def test_forms_that_dont_fit_are_refused(unchecked):
         RadialOperator(Tree(2, 14)).dense()
 
 
+def test_what_is_kept_serves_every_mode():
+    """The 0-1 matrices of a subtree are kept: made without gradients or for shapes alone, they must not stay so."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    from deepwright.nets.padic import passes
+
+    tree = Tree(3, 4)
+    for first in (torch.inference_mode, FakeTensorMode):
+        passes._shared_on.cache_clear()
+        with first():
+            RadialOperator(tree)(torch.zeros(1, 1, 81))
+        operator, x = RadialOperator(tree), torch.randn(2, 1, 81, requires_grad=True)
+        (slope,) = torch.autograd.grad(operator(x).square().sum(), operator.weight, create_graph=True)
+        slope.sum().backward()
+        assert bool(x.grad.isfinite().all())
+        with FakeTensorMode():  # beside what is kept by now
+            assert RadialOperator(tree)(torch.zeros(1, 1, 81)).shape == (1, 1, 81)
+
+
+@pytest.mark.parametrize("word", MADE)
+def test_no_sample_at_all(word):
+    operator = MADE[word]().double()
+    x = torch.zeros(0, operator.in_channels, operator.tree.leaves, dtype=DOUBLE)
+    assert operator(x).shape == (0, operator.out_channels, operator.tree.leaves)
+
+
+def test_masks_and_exponents_that_are_none_are_refused(unchecked):
+    for mask in (torch.ones(8), torch.ones(2, dtype=torch.bool)):
+        with pytest.raises(InputError, match="mask"):
+            Tree(2, 3).restrict(torch.ones(8), 1, mask)
+    for exponent in (float("inf"), float("nan")):
+        with pytest.raises(InputError, match="exponent"):
+            heat(Tree(2, 2), 1.0, 0.1).power(exponent)
+
+
 @pytest.mark.slow
 def test_time_is_linear_in_leaves():
     """Radial and hierarchical: 4 times the leaves take less than 6 times as long (median of 7)."""

@@ -49,6 +49,22 @@ def test_another_cube_other_colours_and_other_goals_are_refused():
         corner_index(wrong[None])
 
 
+def test_corners_that_no_cube_has_and_twisted_ones():
+    places, state = corners._corners()[0], CUBE.goal.clone()[None]
+    twice, beyond, twisted = state.clone(), state.clone(), state.clone()
+    twice[0, places[1]] = state[0, places[0]]
+    beyond[0, places[0]] = 9
+    for wrong in (twice, beyond):
+        with pytest.raises(InputError, match="corners"):
+            corner_index(wrong)
+    with pytest.raises(InputError, match="54"):
+        corner_index(state[:, :20])
+    table = object.__new__(CornerTable)
+    table.goal, table.table = CUBE.goal, torch.zeros(ORDERS * TWISTS, dtype=torch.uint8)
+    twisted[0, places[0]] = state[0, places[0].roll(1)]
+    assert table(torch.cat([state, twisted]), torch.cat([state, state])).tolist() == [0.0, float("inf")]
+
+
 @pytest.mark.slow
 def test_the_whole_table(tmp_path):
     table = CornerTable(CUBE, tmp_path / "corners")

@@ -231,3 +231,32 @@ def test_an_audit_says_the_same_in_every_unit(cost):
     assert true.admissible_here
     assert true.inconsistent == 0.0
     assert len(true.by_depth) <= 30
+
+
+class _Sums:
+    """Exact costs in float64, along a chain of edges that float32 can't add."""
+
+    admissible = True
+
+    def __init__(self, costs):
+        self.costs = torch.cat([costs.double().flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=torch.float64)])
+
+    def __call__(self, states, goals):
+        return self.costs[states[:, 0].long()]
+
+
+@pytest.mark.parametrize("algorithm", ["bwas", "bwqs"])
+def test_rounding_of_sums_raises_no_lower_bound(algorithm):
+    """With a way that is dearer and found first, for that would hide a bound above the least cost."""
+    n = 12
+    for seed in range(6):
+        costs = torch.rand(n, generator=torch.Generator().manual_seed(seed)) + 1e-3
+        edges = torch.stack([torch.arange(n), torch.arange(1, n + 1)], 1)
+        dearer = torch.cat([costs, 1.2 * costs.sum()[None]])
+        chain = GraphDomain(torch.cat([edges, torch.tensor([[0, n]])]), dearer, goal=n)
+        heuristic = _Sums(costs)
+        judge = q_from_v(chain, heuristic) if algorithm == "bwqs" else heuristic
+        start, least = torch.tensor([0], dtype=torch.int32), float(heuristic.costs[0])
+        found = solve(chain, start, chain.goal, judge, algorithm, weight=0.3, batch_size=5)
+        assert found.cost > 1.1 * least
+        assert least * (1 - 1e-6) < found.lower_bound <= least

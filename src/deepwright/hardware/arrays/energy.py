@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_number, require_whole
+from deepwright.core.requirements import require_number, require_whole, require_within
 
 _MULTIPLY = {1: 0.07e-12, 2: 0.21e-12, 4: 1.31e-12}
 """Joules of a multiplication at 7 nm by bytes of an operand: int8, bfloat16, float32 (Jouppi et al., see below)."""
@@ -41,7 +41,7 @@ class EnergyModel:
         element: bytes of the operands that `mac` and `pe` are of.
 
     Raises:
-        InputError: a negative or no number; `include_dram` that isn't True or False.
+        InputError: a negative or no number; a share above 1; `include_dram` that isn't True or False.
 
     Source: N. Jouppi et al., "Ten lessons from three generations shaped Google's TPUv4i", ISCA 2021: energies of
     operations at 45 and 7 nm.
@@ -58,6 +58,7 @@ class EnergyModel:
     def __post_init__(self) -> None:
         numbers = {word: getattr(self, word) for word in ("mac", "pe", "buffer", "dram", "gate_leak")}
         require_number(0, **numbers)
+        require_within(0.0, 1.0, gate_leak=self.gate_leak)
         require_whole(1, element=self.element)
         if not isinstance(self.include_dram, bool):
             raise InputError("include_dram", given=f"{self.include_dram!r:.60}", expected="True or False")

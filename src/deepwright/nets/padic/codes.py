@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,12 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.nets.padic.trees import MOST_LEAVES, Tree
+
+
+class _Own(Enum):
+    """What continues a path that has ended: no label, so that None may be one."""
+
+    CHILD = "own child"
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class TreeIndex:
             paths: labels from the root's child on, e.g. ("A", "A00", "A00.1"); a text is a path of its letters.
 
         Raises:
-            InputError: none, an empty one, or one twice.
+            InputError: none, an empty one, one twice, or a label of NaN, which equals nothing.
         """
         found = [tuple(path) for path in paths]
         if not found or not all(found):
@@ -50,11 +57,14 @@ class TreeIndex:
         if len(set(found)) != len(found):
             twice = next(p for i, p in enumerate(found) if p in found[:i])
             raise InputError("paths", given=f"{twice} twice", expected="each once", hint="dict.fromkeys(paths)")
+        nan = next((p for p in found if any(isinstance(label, float) and label != label for label in p)), None)
+        if nan is not None:
+            raise InputError("paths", given=f"{nan}", expected="labels", hint="end the path where its labels end")
         depth = max(map(len, found))
         numbers: dict[tuple[Any, ...], int] = {(): 0}
         rows = []
         for path in found:
-            padded = path + (None,) * (depth - len(path))
+            padded = path + (_Own.CHILD,) * (depth - len(path))
             rows.append([0, *(numbers.setdefault(padded[: s + 1], len(numbers)) for s in range(depth))])
         return cls(tuple(found), torch.tensor(rows), len(numbers))
 
@@ -157,7 +167,7 @@ class TreeIndex:
         Raises:
             InputError: numbers of no path.
         """
-        leaves = Tree(2, 0).require_leaves(leaves) if leaves.numel() == 0 else _within(leaves, self.leaves)
+        leaves = _within(leaves, self.leaves)
         return self.ancestors_of_leaves.to(leaves.device)[leaves]
 
 
@@ -185,9 +195,11 @@ def code_paths(codes: Sequence[str], lengths: Sequence[int]) -> list[tuple[str, 
 
 
 def _within(leaves: Tensor, count: int) -> Tensor:
-    if leaves.is_floating_point() or leaves.dtype == torch.bool:
-        raise InputError("leaves", given=str(leaves.dtype), expected="whole numbers")
-    low, high = (int(v) for v in leaves.aminmax())
-    if low < 0 or high >= count:
-        raise InputError("leaves", given=f"{low}..{high}", expected=f"0..{count - 1}")
+    if not isinstance(leaves, Tensor) or leaves.is_floating_point() or leaves.dtype == torch.bool:
+        given = f"{leaves.dtype}" if isinstance(leaves, Tensor) else type(leaves).__name__
+        raise InputError("leaves", given=given, expected="a tensor of whole numbers")
+    if leaves.numel():
+        low, high = (int(v) for v in leaves.aminmax())
+        if low < 0 or high >= count:
+            raise InputError("leaves", given=f"{low}..{high}", expected=f"0..{count - 1}")
     return leaves.long()

@@ -24,8 +24,10 @@ _ABSENT = -1  # a node that no training row has
 class TreeGPRegressor(RegressorMixin, BaseEstimator):
     """A Gaussian process on a tree whose levels are the columns, the coarsest first.
 
-    A row's path ends at its first missing value (None, NaN, ""), and is answered from there. Unseen codes get the
-    posterior of the deepest ancestor that was seen, with a standard deviation that says so.
+    A row's path ends at its first missing value (None, NaN, NA, ""), and is answered from there; rows whose first value
+    is missing are a branch of their own. Unseen codes get the posterior of the deepest ancestor that was seen, with a
+    standard deviation that says so. A code is what it was in `fit`: "1" isn't 1, and a column of texts that has none
+    any more is refused, as the other way round.
 
     Args:
         level_variances: see `TreeGaussianProcess`; v_0 is that of the whole.
@@ -35,6 +37,7 @@ class TreeGPRegressor(RegressorMixin, BaseEstimator):
     Attributes:
         process_: the `TreeGaussianProcess`.
         at_bounds_: see there.
+        undetermined_: see there.
 
     Example:
         >>> codes = [["A", "A1"], ["A", "A1"], ["A", "A2"], ["B", "B1"]]
@@ -67,7 +70,7 @@ class TreeGPRegressor(RegressorMixin, BaseEstimator):
             mean=self.mean,
         )
         self.process_ = process.fit(self.nodes_.leaves, torch.from_numpy(targets))
-        self.at_bounds_ = self.process_.at_bounds_
+        self.at_bounds_, self.undetermined_ = self.process_.at_bounds_, self.process_.undetermined_
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -147,7 +150,7 @@ class TreeTargetEncoder(TransformerMixin, BaseEstimator):
             raise InputError("X", given=f"{len(paths)} rows", expected=f"at least cv={self.cv}")
         out = np.empty((len(paths), self.nodes_.index.depth))
         for rest, held in KFold(self.cv, shuffle=True, random_state=self.random_state).split(paths):
-            other = clone(self).fit(np.asarray(X, dtype=object)[rest], targets[rest])
+            other = clone(self).fit(np.asarray(_dense(X), dtype=object)[rest], targets[rest])
             out[held] = other._means([paths[i] for i in held])
         return out
 
@@ -208,18 +211,28 @@ class _Nodes:
             for s, node in enumerate(row)
             if s <= len(path)
         }
+        self.kinds = [{_kind(p[s]) for p in distinct if s < len(p) and p[s] != ""} for s in range(self.index.depth)]
 
     def rows(self, paths: list[tuple[Any, ...]]) -> Int[Tensor, "n levels"]:
         """Numbers of the nodes above each path, `_ABSENT` from the first unseen or missing label on.
 
         Args:
             paths: labels.
+
+        Raises:
+            InputError: a column of texts that has none any more, or of numbers.
         """
         depth = self.index.depth
-        found = [
+        for s, kinds in enumerate(self.kinds):
+            found = {_kind(p[s]) for p in paths if s < len(p) and p[s] != ""}
+            if found and kinds and not found & kinds:
+                given, expected = (" and ".join(sorted(k)) for k in (found, kinds))
+                hint = "codes are compared as they are: read them alike in fit and predict"
+                raise InputError(f"column {s}", given=given, expected=f"{expected}, as in fit", hint=hint)
+        places = [
             [self.numbers.get(p[:s], _ABSENT) if s <= len(p) else _ABSENT for s in range(depth + 1)] for p in paths
         ]
-        return torch.tensor(found).reshape(-1, depth + 1)
+        return torch.tensor(places).reshape(-1, depth + 1)
 
 
 def _training_paths(estimator: Any, X: Any, y: Any) -> tuple[list[tuple[Any, ...]], np.ndarray]:
@@ -242,11 +255,29 @@ def _paths_of(rows: np.ndarray) -> list[tuple[Any, ...]]:
 def _dense(X: Any) -> Any:
     if issparse(X):
         raise TypeError("Sparse input is not supported: codes are dense columns; give X.toarray().")
-    return X
+    if not isinstance(X, (list, tuple)):
+        return X
+    try:
+        as_texts = np.asarray(X).dtype.kind in "US"
+    except ValueError:  # rows of unlike lengths, of which scikit-learn says more
+        return X
+    return np.asarray(X, dtype=object) if as_texts else X  # 1 and NaN beside texts would become "1" and "nan"
 
 
 def _until_missing(row: list[Any]) -> tuple[Any, ...]:
     for i, label in enumerate(row):
-        if label is None or label == "" or label != label:
+        if _is_missing(label):
             return (*row[: max(i, 1)],) if i else ("",)
     return tuple(row)
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None or isinstance(label, str):
+        return not label
+    return type(label).__name__ == "NAType" or bool(label != label)  # pandas' NA equals neither anything nor nothing
+
+
+def _kind(label: Any) -> str:
+    if isinstance(label, str):
+        return "texts"
+    return "numbers" if isinstance(label, (int, float, np.number)) else "others"

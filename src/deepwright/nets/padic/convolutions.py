@@ -73,6 +73,8 @@ class TreeConvolution(TreeOperator):
             spectrum = torch.einsum("oin,...in->...on", self._walsh(k), self._walsh(x))
             return self._walsh(spectrum, inverse=True)
         n = self.tree.leaves
+        if not x.numel():  # of which MKL makes no transform
+            return x.new_zeros(*x.shape[:-2], self.out_channels, n)
         spectrum = torch.einsum(
             "oin,...in->...on", torch.fft.rfft(k[..., self.order]), torch.fft.rfft(x[..., self.order])
         )

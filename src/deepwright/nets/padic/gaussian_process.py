@@ -52,6 +52,9 @@ class TreeGaussianProcess:
         mean_: that in use.
         log_likelihood_: of the data.
         at_bounds_: names of variances whose choice ended at the end of its range: they say little.
+        undetermined_: names of chosen variances of which the data tell only their sum with the next one's, as that of
+            leaves and the noise where no leaf was observed twice: how they were split is arbitrary, and so are the
+            predictive variances.
 
     Raises:
         InputError: numbers of another count, or out of range.
@@ -87,6 +90,8 @@ class TreeGaussianProcess:
             self.level_variances = found
         if noise_variance is not None and not 0 < noise_variance < float("inf"):
             raise InputError("noise_variance", given=noise_variance, expected="a number above 0")
+        if mean is not None and not abs(mean) < float("inf"):
+            raise InputError("mean", given=mean, expected="a finite number, or None to fit it")
 
     def fit(self, leaves: Int[Tensor, " n"], y: Float[Tensor, " n"]) -> TreeGaussianProcess:
         """Learn from values at leaves.
@@ -96,7 +101,8 @@ class TreeGaussianProcess:
             y: a value each.
 
         Raises:
-            InputError: none, other lengths, values that aren't finite; equal values where variances are to be chosen.
+            InputError: none, other lengths, values that aren't finite; where variances are to be chosen, values that
+                are equal but for rounding; values or variances too large or too far apart for float64.
         """
         y = torch.as_tensor(y)
         require_same_length(leaves, y, "leaves and y")
@@ -104,6 +110,8 @@ class TreeGaussianProcess:
             raise InputError("y", given=f"shape {tuple(y.shape)}", expected="finite numbers (n,), at least one")
         values = y.detach().to(torch.float64)
         rows = self.tree.ancestors(leaves)
+        if rows.ndim != 2:
+            raise InputError("leaves", given=f"shape {tuple(leaves.shape)}", expected="(n,)", hint="leaves.flatten()")
         self.device_ = rows.device
         values = values.to(self.device_)
         self._levels, places = _levels(rows)
@@ -113,12 +121,17 @@ class TreeGaussianProcess:
         within = (values - self._average[places]).square().sum()
         self._within, self._n = within, len(values)
         if self.level_variances is None:
-            self._choose(float(values.var(correction=0)) if len(values) > 1 else 0.0)
+            self._choose(values)
         else:
             self.level_variances_ = self.level_variances.to(self.device_)
             self.noise_variance_ = float(self.noise_variance or 0.0)
             self.at_bounds_: tuple[str, ...] = ()
+            self.undetermined_: tuple[str, ...] = ()
         self._settle()
+        found = torch.cat([m for m, _ in self._posterior] + [v for _, v in self._posterior])
+        if not bool(found.isfinite().all()):
+            given = "values or variances too large, or too far apart, for float64"
+            raise InputError("TreeGaussianProcess", given=given, expected="a finite posterior", hint="scale y")
         return self
 
     def predict(self, leaves: Int[Tensor, " n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
@@ -179,11 +192,15 @@ class TreeGaussianProcess:
         gap = root.precision[0] / (1 + widened) * (root.mean[0] - mean).square()
         return log_z - 0.5 * (widened.log1p() + gap), mean
 
-    def _choose(self, variance: float) -> None:
+    def _choose(self, values: Tensor) -> None:
         """Variances of the largest marginal likelihood; v_0 stays 0, for one draw of it says nothing."""
         from scipy.optimize import minimize
 
-        if not variance > 0:
+        variance = float(values.var(correction=0))
+        if variance == float("inf"):
+            raise InputError("y", given="values whose variance is too large for float64", expected="smaller ones")
+        rounding = 8 * torch.finfo(torch.float64).eps * float(values.abs().max())
+        if not variance > rounding**2:
             raise InputError(
                 "y",
                 given=f"equal values (n_samples={self._n})",
@@ -207,6 +224,8 @@ class TreeGaussianProcess:
         names = [*(f"level {s}" for s in range(1, levels + 1)), "noise"]
         low, high = span
         self.at_bounds_ = tuple(n for n, v in zip(names, best.x) if v <= low + 1e-6 or v >= high - 1e-6)
+        sizes = [*(len(level.nodes) for level in self._levels[1:]), self._n]
+        self.undetermined_ = tuple(n for n, a, b in zip(names, sizes, sizes[1:]) if a == b)
         self.level_variances_ = torch.cat([rising[:1], found[:-1]])
         self.noise_variance_ = float(found[-1])
 

@@ -123,15 +123,18 @@ def _shared(q: int, levels: int, whole: bool, like: Tensor) -> Tensor:
 
     `whole` adds the root's own level in front.
     """
+    if type(like) not in (Tensor, torch.nn.Parameter):  # nothing of a fake tensor is kept, nor handed to one
+        return _shared_on.__wrapped__(q, levels, whole, like.device, like.dtype)
     return _shared_on(q, levels, whole, like.device, like.dtype)
 
 
 @functools.lru_cache(maxsize=64)
 def _shared_on(q: int, levels: int, whole: bool, device: torch.device, dtype: torch.dtype) -> Tensor:
-    leaf = torch.arange(q**levels, device=device)
-    depths = range(0 if whole else 1, levels + 1)
-    balls = torch.stack([leaf // q ** (levels - s) for s in depths])
-    return (balls[:, :, None] == balls[:, None]).to(dtype)
+    with torch.inference_mode(False):  # what is kept must serve those who differentiate, too
+        leaf = torch.arange(q**levels, device=device)
+        depths = range(0 if whole else 1, levels + 1)
+        balls = torch.stack([leaf // q ** (levels - s) for s in depths])
+        return (balls[:, :, None] == balls[:, None]).to(dtype)
 
 
 def radial_pass(x: Tensor, c: Tensor, q: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -129,11 +131,13 @@ class RadialOperator(TreeOperator):
             exponent: any number; whole ones of 0 or more where the spectrum isn't positive.
 
         Raises:
-            InputError: several channels, or a power that isn't a finite number.
+            InputError: several channels, an exponent or a power that isn't a finite number.
         """
         if (self.in_channels, self.out_channels) != (1, 1):
             given = f"{self.in_channels} to {self.out_channels} channels"
             raise InputError("power", given=given, expected="one channel", hint="inverse() and logdet() take several")
+        if not math.isfinite(exponent):
+            raise InputError("exponent", given=exponent, expected="a finite number")
         spectrum = self.spectrum()[0, 0].detach()
         lost = torch.finfo(spectrum.dtype).eps * spectrum.abs().amax()  # what rounding leaves of a 0
         if exponent != int(exponent):

@@ -169,9 +169,12 @@ class Tree:
             mask: leaves that are there: means are over them alone, and 0 where a ball has none.
 
         Raises:
-            InputError: another number of values, a depth outside the tree.
+            InputError: another number of values, a depth outside the tree, a mask of anything but a truth value a leaf.
         """
         self.require_values(x)
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != x.shape[-1:]):
+            given, expected = f"{mask.dtype} of shape {tuple(mask.shape)}", f"({self.leaves},) of truth values"
+            raise InputError("mask", given=given, expected=expected)
         balls = (self.q ** self._depth("to", to), -1)
         if mask is None:
             return x.unflatten(-1, balls).mean(-1)

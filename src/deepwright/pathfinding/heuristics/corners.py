@@ -51,41 +51,57 @@ class CornerTable:
         self.sizes: list[int] = counts.tolist()
 
     def __call__(self, states: Tensor, goals: Tensor) -> Float[Tensor, " b"]:
-        """The table's, of the corners alone.
+        """The table's, of the corners alone; infinity where these can't come home, as one is twisted.
 
         Args:
             states: (B, 54).
             goals: (B, 54), all of them the cube's own.
 
         Raises:
-            InputError: another goal, or corners that no cube has.
+            InputError: another goal, states of another shape, or corners that no cube has.
         """
         if not bool((goals == self.goal.to(goals.device)).all()):
             raise InputError("goals", given="another than the table's", expected=f"{self.goal.tolist()}")
         if self.table.device != states.device:
             self.table = self.table.to(states.device)
-        return self.table[corner_index(states)].float()
+        corner, twist = _read_corners(states)
+        found = self.table[_index(corner, twist)].float()
+        return found.masked_fill(twist.sum(1) % 3 != 0, torch.inf)  # a twisted corner: no turns bring it home
 
 
 def corner_index(states: Tensor) -> Tensor:
     """The number of a cube's corners among all of their positions: (B,) in 0..88,179,839; that of the goal is 0.
 
+    The twist of the last corner follows from the others', and isn't looked at.
+
     Args:
         states: (B, 54) in the goal's colours.
 
     Raises:
-        InputError: three colours in a corner that none of the eight has.
+        InputError: another shape, three colours in a corner that none of the eight has, or a corner twice.
     """
+    return _index(*_read_corners(states))
+
+
+def _index(corner: Tensor, twist: Tensor) -> Tensor:
+    powers = 3 ** torch.arange(6, -1, -1, device=twist.device)
+    return _order_number(corner) * TWISTS + (twist[:, :7] * powers).sum(1)
+
+
+def _read_corners(states: Tensor) -> tuple[Tensor, Tensor]:
+    """Which corner is in each place, and how it is twisted: (B, 8) each."""
+    if states.shape[1:] != (54,):
+        raise InputError("states", given=f"shape {tuple(states.shape)}", expected="(B, 54)")
     places, known = (x.to(states.device) for x in _corners())
     colours = states[:, places].long()  # (B, 8, 3)
-    found = known[colours[..., 0] * 36 + colours[..., 1] * 6 + colours[..., 2]]
-    wrong = (found < 0).any(1)
+    outside = ((colours < 0) | (colours > 5)).any(2)
+    of_three = (colours[..., 0] * 36 + colours[..., 1] * 6 + colours[..., 2]).masked_fill(outside, 0)
+    found = known[of_three]  # 0: three times one colour, which no corner has
+    wrong = ((found // 3).sort(1).values != torch.arange(8, device=states.device)).any(1)
     if bool(wrong.any()):
         row = int(wrong.nonzero()[0])
         raise InputError("state", given=f"{states[row].tolist()}", expected="the eight corners of a cube")
-    corner, twist = found // 3, found % 3
-    powers = 3 ** torch.arange(6, -1, -1, device=states.device)
-    return _order_number(corner) * TWISTS + (twist[:, :7] * powers).sum(1)
+    return found // 3, found % 3
 
 
 def _order_number(order: Tensor) -> Tensor:

@@ -158,4 +158,14 @@ def estimates(heuristic: Heuristic, states: Tensor, goals: Tensor, batch_size: i
     if bool(found.isnan().any()):
         row = int(found.isnan().nonzero()[0])
         raise InputError("heuristic", given=f"NaN for the state {states[row].flatten().tolist()}", expected="numbers")
-    return found.float().clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
+    return rounded_down(found).clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
+
+
+def rounded_down(exact: Tensor) -> Tensor:
+    """In float32, never above: sums that are above the true ones are no lower bounds.
+
+    Args:
+        exact: of any floating point or whole numbers.
+    """
+    f = exact.float()
+    return torch.where(f.double() > exact, torch.nextafter(f, torch.full_like(f, -torch.inf)), f)

@@ -111,7 +111,8 @@ class LearnedHeuristic:
             InputError: as of a call, or a network that says h alone.
         """
         if self.kind == "v":
-            raise InputError("values", given='a network of kind "v"', expected="one of actions")
+            expected = 'one of actions: "q_fixed", "q_in" or "policy"'
+            raise InputError("values", given='a network of kind "v"', expected=expected)
         return self._ask(states, goals)
 
     @torch.no_grad()

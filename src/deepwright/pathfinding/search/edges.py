@@ -8,11 +8,11 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, adds_up
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, adds_up, rounded_down
 from deepwright.pathfinding.search.q_values import require_judge_of_actions
 from deepwright.pathfinding.search.result import Limits, Result
 from deepwright.pathfinding.search.stepwise import OnStep, require_ends, run
-from deepwright.pathfinding.search.weighted import Weighted, rounded_down
+from deepwright.pathfinding.search.weighted import Weighted
 
 
 def bwqs(

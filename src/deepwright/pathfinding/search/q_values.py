@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, estimates, judges_actions
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, estimates, judges_actions, rounded_down
 
 
 def q_estimates(
@@ -36,7 +36,7 @@ def q_estimates(
     if bool(wrong.any()):
         row = int(wrong.nonzero()[0])
         raise InputError("heuristic", given=f"NaN for the state {states[row].flatten().tolist()}", expected="numbers")
-    return found.float().clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
+    return rounded_down(found).clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
 
 
 def require_judge_of_actions(heuristic: Heuristic | QHeuristic) -> None:
@@ -88,8 +88,8 @@ class _FromStates:
         far = goals[row]
         h = estimates(self.heuristic, children, far, self.batch_size)
         h = h.masked_fill(self.domain.is_goal(children, far), 0) if len(row) else h
-        q = torch.full(found.valid.shape, torch.inf, device=states.device)
-        q[row, action] = found.costs[row, action] + h
+        q = torch.full(found.valid.shape, torch.inf, dtype=torch.float64, device=states.device)
+        q[row, action] = found.costs[row, action].double() + h.double()
         return q
 
 

@@ -9,7 +9,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic, ZeroHeuristic
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, ZeroHeuristic, rounded_down
 from deepwright.pathfinding.search.compiled_search import CompiledWeighted, chosen_moves
 from deepwright.pathfinding.search.nodes import Nodes, first_of_each
 from deepwright.pathfinding.search.queue import Queue
@@ -220,13 +220,3 @@ class Weighted(Search):
         h = self.nodes.h[node]
         f = rounded_down(self.weight * self.nodes.g[node] + h.double())
         self.queue.push(f, h, node, self.nodes.version[node])
-
-
-def rounded_down(exact: Tensor) -> Tensor:
-    """In float32, never above: sums that are above the true ones are no lower bounds.
-
-    Args:
-        exact: float64.
-    """
-    f = exact.float()
-    return torch.where(f.double() > exact, torch.nextafter(f, torch.full_like(f, -torch.inf)), f)
