@@ -55,3 +55,11 @@ def test_what_cannot_be_labels_is_refused(tmp_path):
         load_ordinal_masks(pictures, maps)
     with pytest.raises(InputError, match="2 names"):
         load_ordinal_masks(*folder(tmp_path / "other", [0, 60, 120]), classes=("a", "b"))
+
+
+def test_a_class_that_has_a_name_is_left_where_it_is(tmp_path):
+    names = ("skin", "iris", "pupil", "lens", "glint")
+    data = load_ordinal_masks(*folder(tmp_path, [0, 60, 120, 240]), classes=names)
+    assert data.train.y.unique().tolist() == [0, 1, 2, 4]
+    assert not any("read as" in note for note in data.notes)
+    assert load_ordinal_masks(*folder(tmp_path, [0, 60, 120, 240]), classes=names[:4]).train.y.max() == 3

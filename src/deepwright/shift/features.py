@@ -90,7 +90,8 @@ def replace_head(model: nn.Module, head: nn.Linear, *, name: str | None = None) 
         expected = f"one of {', '.join(map(repr, list(layers)[-8:]))}" if layers else "a network with an nn.Linear"
         raise InputError("name", given=repr(name), expected=expected)
     old = layers[key]
-    weight, bias = head.weight.detach(), head.bias.detach()
+    weight = head.weight.detach()
+    bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach()
     if old.out_features == 1 and len(weight) == 2:
         weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
     if weight.shape != old.weight.shape:

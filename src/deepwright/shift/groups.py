@@ -109,6 +109,7 @@ def group_metrics(
         if logits_or_pred.is_floating_point():
             expected = "whole numbers (classes), or logits (n, classes)"
             raise InputError("predictions", given=f"{logits_or_pred.dtype} of shape (n,)", expected=expected)
+        require_labels(y, None, n)
         predicted = logits_or_pred
     if len(predicted) != n or len(groups) != n:
         given = f"{len(predicted)} predictions, {n} labels, {len(groups)} groups"
@@ -243,11 +244,12 @@ def discover_groups(
         raise InputError("features and y", given=f"{len(features)} and {len(y)}", expected="equal lengths, not 0")
     y = y.to(features.device).long()
     x = features.to(torch.promote_types(features.dtype, torch.float32))
-    x = (x - x.mean(0)) / _spread(x)
+    x = (x - x.mean(0)) / spread(x)
     if logits is not None:
         require_labels(y, logits.shape[1], len(y))
         odds = _log_odds(logits.to(x), y)[:, None]
-        x = torch.cat([x, (odds - odds.mean(0)) / _spread(odds) * math.sqrt(x.shape[1])], 1)
+        require_finite(odds, "log odds by the logits")
+        x = torch.cat([x, (odds - odds.mean(0)) / spread(odds) * math.sqrt(x.shape[1])], 1)
     groups = torch.empty_like(y)
     for label in y.unique().tolist():
         rows = (y == label).nonzero().flatten()
@@ -257,10 +259,15 @@ def discover_groups(
     return groups
 
 
-def _spread(x: Tensor) -> Tensor:
-    """Deviation of each column; 1 where it has none."""
+def spread(x: Tensor) -> Tensor:
+    """Deviation of each column; 1 where it has none but that of rounding its mean.
+
+    Args:
+        x: (n, d) rows.
+    """
     std = x.std(0, correction=0)
-    return torch.where(std > 0, std, torch.ones_like(std))
+    rounding = 16 * torch.finfo(x.dtype).eps * x.abs().amax(0)
+    return torch.where(std > rounding, std, torch.ones_like(std))
 
 
 def _log_odds(logits: Tensor, y: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.inference import require_labels
 from deepwright.core.requirements import require_finite
 from deepwright.core.tasks.reading import looks_like_probabilities
-from deepwright.shift.groups import require_group_ids, totals
+from deepwright.shift.groups import require_group_ids, spread, totals
 
 FEW = 25
 """A validation group of fewer samples makes steps of more than 0.04 in its accuracy."""
@@ -44,8 +44,7 @@ class Scale:
         Args:
             x: (n, d) features.
         """
-        std = x.std(0, correction=0)
-        return cls(x.mean(0), torch.where(std > 0, std, torch.ones_like(std)))
+        return cls(x.mean(0), spread(x))
 
     @classmethod
     def none(cls, x: Tensor) -> Scale:

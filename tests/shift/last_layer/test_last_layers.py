@@ -294,3 +294,9 @@ def test_a_head_of_another_shape_is_refused():
         replace_head(Small(), nn.Linear(5, 2))
     with pytest.raises(InputError, match="name"):
         replace_head(Small(), nn.Linear(8, 2), name="tail")
+
+
+def test_a_head_without_offsets_takes_the_last_layers_place():
+    network, head = nn.Sequential(nn.Linear(6, 2)), nn.Linear(6, 2, bias=False)
+    x = torch.randn(3, 6)
+    assert torch.allclose(replace_head(network, head)(x), head(x))

@@ -35,7 +35,8 @@ def load_ordinal_masks(
 
     A map has its picture's name and place, in a folder of its own; BMP, PNG and other files without loss. Where no map
     of the data holds a class and one holds the next and last, as where 180 never occurs beside 240, the last one is
-    counted down by one, and `notes` say so.
+    counted down by one, and `notes` say so; not where `classes` name it. Name them for data of which some may lack a
+    class, as a test set: it would be numbered in another way than what the network was trained on.
 
     Args:
         images: a folder or a zip file.
@@ -65,7 +66,7 @@ def load_ordinal_masks(
         sides = (pixels.shape[2], pixels.shape[3])
         levels = [_classes_of(read_map(maps, pairs[n], sides, size is not None), scale, pairs[n]) for n in names]
         found[part] = Split(pixels, torch.stack(levels))
-    found, notes = _closed(found)
+    found, notes = _closed(found, 0 if classes is None else len(classes))
     most = max(int(each.y.max()) for each in found.values())
     named = tuple(str(k) for k in range(max(2, most + 1))) if classes is None else tuple(classes)
     if most >= len(named):
@@ -103,11 +104,11 @@ def _classes_of(levels: Tensor, scale: int, name: str) -> Tensor:
     return levels // scale
 
 
-def _closed(found: dict[str, Split]) -> tuple[dict[str, Split], list[str]]:
-    """The same without a gap before the last class, and what was done."""
+def _closed(found: dict[str, Split], names: int) -> tuple[dict[str, Split], list[str]]:
+    """The same without a gap before the last class, where that has no name; and what was done."""
     seen = sorted({int(k) for each in found.values() for k in each.y.unique().tolist()})
     missing = [k for k in range(seen[-1]) if k not in seen]
-    if not missing or missing != [seen[-1] - 1] or seen[-1] < 2:
+    if missing != [seen[-1] - 1] or seen[-1] < max(2, names):
         return found, []
     last = seen[-1]
     closed = {part: Split(each.x, each.y.where(each.y != last, last - 1)) for part, each in found.items()}

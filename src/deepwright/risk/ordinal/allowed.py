@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +59,16 @@ class AllowedContactRate(nn.Module):
         self.register_buffer("log_weight", torch.tensor(math.log(start), dtype=torch.float64))
         self.register_buffer("counts", torch.zeros(2, dtype=torch.float64))
         self.register_buffer("stuck", torch.zeros((), dtype=torch.long))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """To another device, but in double precision whatever the network's: in half the counts would overflow."""
+        kept = {name: getattr(self, name) for name in ("log_weight", "counts")}
+        super()._apply(fn, recurse)
+        for name, before in kept.items():
+            after = getattr(self, name)
+            if after.dtype != before.dtype:
+                setattr(self, name, before.to(after.device))
+        return self
 
     @property
     def value(self) -> Tensor:

@@ -123,6 +123,9 @@ def _whole_labels(labels: Tensor, classes: int, valid: Tensor | None) -> Tensor:
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InputError("labels", given=str(labels.dtype), expected="whole numbers, a class a position")
     labels = labels.long()
+    if valid is not None and valid.shape != labels.shape:
+        given = f"{tuple(labels.shape)} and {tuple(valid.shape)}"
+        raise InputError("labels and `valid`", given=given, expected="one shape for both")
     shown = labels if valid is None else labels[valid]
     if shown.numel() and not 0 <= int(shown.min()) <= int(shown.max()) < classes:
         given = f"labels {int(shown.min())}..{int(shown.max())}"

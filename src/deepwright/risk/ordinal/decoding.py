@@ -35,7 +35,7 @@ def decode(p: Tensor, order: ClassOrder, method: str = "argmax") -> Tensor:
     if method == "argmax":
         return p.argmax(1)
     ranks = torch.tensor(order.ranks, device=p.device)
-    p = p[:, ranks]
+    p = _wide(p)[:, ranks]
     if method == "median":
         level = (p.cumsum(1) < 0.5).sum(1).clamp_max(p.shape[1] - 1)
     else:
@@ -79,8 +79,13 @@ def repair_labels(p: Tensor, order: ClassOrder, method: str = "icm", iters: int 
     require_positive(weight=weight)
     if method not in ("icm", "path"):
         raise InputError("method", given=repr(method), expected="'icm' or 'path'")
-    costs = -p.clamp_min(_TINY).log()
+    costs = -_wide(p).clamp_min(_TINY).log()
     return _icm(costs, order, iters, weight) if method == "icm" else _nearest_chain(costs, order)
+
+
+def _wide(p: Tensor) -> Tensor:
+    """In float32 where narrower: sums over many classes are rounded there, and half precision has no 1e-12."""
+    return p.to(torch.promote_types(p.dtype, torch.float32))
 
 
 def _icm(costs: Tensor, order: ClassOrder, iters: int, weight: float) -> Tensor:

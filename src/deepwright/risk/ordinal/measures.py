@@ -62,6 +62,21 @@ def counted_labels(called: Tensor, order: ClassOrder, valid: Tensor | None) -> T
         order: of the classes.
         valid: (N, *positions) which count; None for all.
     """
+    labels = known_labels(called, order, valid)
+    return labels if valid is None else filled(labels, valid, order.classes)
+
+
+def known_labels(called: Tensor, order: ClassOrder, valid: Tensor | None) -> Tensor:
+    """Label maps that are looked at where positions count; elsewhere anything may stand in `called`.
+
+    Args:
+        called: (N, *positions) whole numbers, or floats (N, K, *positions).
+        order: of the classes.
+        valid: (N, *positions) which count; None for all.
+
+    Raises:
+        InputError: see `labels_of`; `valid` of another shape.
+    """
     if valid is None:
         return labels_of(called, order)
     columns = called.is_floating_point()
@@ -69,7 +84,7 @@ def counted_labels(called: Tensor, order: ClassOrder, valid: Tensor | None) -> T
     if shape != valid.shape:
         given = f"{tuple(shape)} and {tuple(valid.shape)}"
         raise InputError("label maps and `valid`", given=given, expected="one shape for both")
-    return filled(labels_of(called if columns else called.where(valid, 0), order), valid, order.classes)
+    return labels_of(called if columns else called.where(valid.to(called.device), 0), order)
 
 
 def filled(labels: Tensor, valid: Tensor, classes: int) -> Tensor:
@@ -121,7 +136,7 @@ class InvalidContactRate(Metric):
             called: (N, *positions) labels, or (N, K, *positions) columns of a network.
             valid: (N, *positions) which positions count; None for all.
         """
-        labels = labels_of(called, self.order)
+        labels = known_labels(called, self.order, valid)
         found = contact_counts(labels, self.order, valid).sum(0)
         self.counts[: len(found)] += found.to(self.counts.device)
         shown = labels if valid is None else labels[valid]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import ClassOrder
 from deepwright.data.imaging import distance_to
+from deepwright.risk.ordinal.decoding import require_probabilities
 from deepwright.risk.ordinal.measures import counted_labels
 from deepwright.risk.ordinal.terms import require_classes
 
@@ -80,7 +81,11 @@ def ordinal_inconsistency(p: Tensor, order: ClassOrder) -> Tensor:
     Args:
         p: (N, K, *positions) probabilities.
         order: of the classes.
+
+    Raises:
+        InputError: numbers that aren't probabilities, NaN among them, or of other classes than the order's.
     """
+    require_probabilities(p)
     require_classes(order, p)
     table = (order.distance - 1).clamp_min(0).to(p)
     total = torch.zeros_like(p)

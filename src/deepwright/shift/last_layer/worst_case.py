@@ -58,8 +58,8 @@ class GroupDROLoss(nn.Module):
             raise InputError("adjustment", given="without counts", expected="the training samples of each group")
         self.groups, self.eta, self.adjustment = groups, eta, adjustment
         sizes = torch.ones(groups) if counts is None else torch.as_tensor(counts).float()
-        if sizes.shape != (groups,) or bool((sizes < 0).any()):
-            raise InputError("counts", given=sizes.tolist(), expected=f"{groups} counts of 0 or more")
+        if sizes.shape != (groups,) or bool((sizes < 0).any()) or not bool((sizes > 0).any()):
+            raise InputError("counts", given=sizes.tolist(), expected=f"{groups} counts of 0 or more, not all 0")
         self.register_buffer("q", torch.where(sizes > 0, 1.0, 0.0) / (sizes > 0).sum().clamp_min(1))
         self.register_buffer("extra", adjustment / sizes.clamp_min(1).sqrt())
 
@@ -77,7 +77,10 @@ class GroupDROLoss(nn.Module):
             InputError: a group beyond their number.
         """
         require_group_ids(groups, "groups")
-        losses = F.cross_entropy(logits, y, reduction="none")
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 counts no further than 256
+        losses = F.cross_entropy(wide, y, reduction="none")
+        if len(groups) != len(losses):
+            raise InputError("groups", given=f"{len(groups)} for {len(losses)} samples", expected="one a sample")
         if len(groups) and int(groups.max()) >= self.groups:
             raise InputError("groups", given=f"group {int(groups.max())}", expected=f"0..{self.groups - 1}")
         q = self.grown(losses.detach(), groups) if self.training else self.q
