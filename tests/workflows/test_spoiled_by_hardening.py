@@ -92,7 +92,9 @@ def test_no_warm_up_is_heard(subject, tmp_path, monkeypatch):
 def test_corruption_training_keeps_what_it_doesn_t_better(subject, tmp_path, monkeypatch, kept, stays):
     rows = [{"score": 0.01, "corrupted": 0.0, "both": 0.0, "kept": kept}]
     monkeypatch.setattr(corruption_training, "trained", spoil({}, rows))
-    monkeypatch.setattr(corruption_training, "run_check", lambda name, check, subject: Finding(name, "info", "none"))
+    monkeypatch.setattr(
+        corruption_training, "run_check", lambda name, check, subject: Finding(name, "info", "none", {})
+    )
     recipe = Recipe(None, None, tmp_path / "t.pt", None, lambda words: None)
     found = corruption_training.corruption_training(subject, recipe)
     assert torch.equal(found.model[1].weight, subject.model[1].weight) is stays
