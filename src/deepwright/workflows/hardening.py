@@ -153,7 +153,7 @@ class HardenResult:
 
 _FEWER = {
     "smoothing": ({"attack_limit": 32, "corruption_limit": 20}, "the smoothed network is many passes a sample"),
-    "corruption-training": ({"attack_limit": 100, "corruption_limit": 60}, "its own corruptions are measured, too"),
+    "corruption-training": ({"attack_limit": 100, "corruption_limit": 120}, "its own corruptions are measured, too"),
 }
 """Method -> samples of both audits, and why so few; unless the user says how many."""
 
