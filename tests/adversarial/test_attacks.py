@@ -1,5 +1,6 @@
 """Attacks against closed forms on affine classifiers, foolbox, and their own invariances."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -341,3 +342,23 @@ def test_later_attacks_cost_only_the_survivors():
     assert int(together.queries.sum()) <= 0.6 * sum(int(a.queries.sum()) for a in alone)
     worst = torch.stack([a.success for a in alone]).any(0)
     assert abs(int(together.success.sum()) - int(worst.sum())) <= 1
+
+
+def test_a_larger_budget_that_the_attack_is_lost_in_is_no_masking(conv, monkeypatch):
+    """What fools within a budget lies within the larger one, too, whatever the attack finds there."""
+    from deepwright.adversarial import masking
+
+    model, x, y = conv
+    sure = APGD(0.1, steps=1)(model, x, y)
+
+    class Lost:
+        def __init__(self, eps, **_):
+            self.eps = eps
+
+        def __call__(self, model, x, y):
+            return dataclasses.replace(
+                sure, success=torch.full((len(x),), self.eps < 0.2), flags={"zero_gradients": 0.0}
+            )
+
+    monkeypatch.setattr(masking, "APGD", Lost)
+    assert masking_flags(model, x, y, 0.1) == {}

@@ -33,7 +33,9 @@ _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
     click.option("--steps", type=int, help="Of adversarial training and trades, an input; 1 is the fast way."),
     click.option("--beta", type=float, help="Of trades: what steady answers are worth; 6 by default."),
     click.option("--norm", type=click.Choice(["linf", "l2"]), help="Of both: what the budget bounds; linf by default."),
-    click.option("--warm-up", type=float, help="Of both: share of the training over which the budget rises."),
+    click.option(
+        "--warm-up", type=float, help="Of both: share of the training in which the budget rises; 0.6 by default."
+    ),
     click.option(
         "--held-out",
         multiple=True,
@@ -84,8 +86,8 @@ def harden(json_file: Path | None, images: Path | None, **options: Any) -> int |
     result = workflows.harden(workflows.HardenOptions(method=method, **chosen, **options), say=tell)
     if json_file is not None:
         write_json(json_file, result.to_dict())
-    print_audit(result.after)
-    print_table(result.before.table())
+    print_table(result.before.table(), "Before: the network as it was")
+    print_audit(result.after)  # its comparison comes last
     for note in result.notes:
         click.echo(f"note: {note}")
     folder = options["out"]

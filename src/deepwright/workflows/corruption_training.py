@@ -9,14 +9,14 @@ from torch import nn
 
 from deepwright.checks import Finding, NotApplicableError, Subject, run_check
 from deepwright.core.copies import copied
-from deepwright.core.fit import Selection
+from deepwright.core.fit import FitResult
 from deepwright.core.inference import read_outputs
 from deepwright.core.randomness import generator
 from deepwright.core.tasks import Segmentation, Task
 from deepwright.core.tasks.divergences import DISTRIBUTIONS
 from deepwright.corruptions import Consistent, CorruptionMix, Perturbation, Suite, split_families
 from deepwright.data import Split
-from deepwright.workflows.recipes import Hardened, Recipe, trained
+from deepwright.workflows.recipes import Hardened, Recipe, Unspoiled, lost, trained
 
 FAMILIES = ("noise", "weather", "occlusion", "overlay")
 """Kept back where nobody says otherwise."""
@@ -60,7 +60,12 @@ def corruption_training(subject: Subject, recipe: Recipe) -> Hardened:
         subject.data.validation, subject.batch_size, subject.task, replace(mix, views=1), subject.seed
     )
     model = copied(subject.model)
-    trained(model, subject, recipe, _EPOCHS, Selection(score, "both"), augment=mix, **step)
+    before = score(model)
+    chosen = Unspoiled(score, "both", before, subject.task.chance(subject.data.validation.y, subject.data.train.y))
+    found = trained(model, subject, recipe, _EPOCHS, chosen.selection(), augment=mix, **step)
+    notes = _told(subject, chosen, found)
+    if not chosen.betters(found):
+        model = copied(subject.model).eval()
     recipe.say("corruptions that weren't trained on")
     both = [
         run_check("unseen corruptions", lambda whole: measured_on(whole, unseen, held), replace(subject, model=m))
@@ -70,7 +75,26 @@ def corruption_training(subject: Subject, recipe: Recipe) -> Hardened:
         f'{", ".join(held)} weren\'t trained on: "unseen corruptions" is what the training did for weather that it '
         f"didn't see; the section on corruptions holds all, also the {len(seen)} that it saw"
     )
-    return Hardened(model, both[:1], both[1:], notes=[note])
+    return Hardened(model, both[:1], both[1:], notes=[*notes, note])
+
+
+def _told(subject: Subject, chosen: Unspoiled, found: FitResult) -> list[str]:
+    """Which epoch is kept, and what it cost on pictures as they are; or why none is."""
+    before, n = chosen.before, len(subject.data.validation)
+    if found.best_epoch is None:
+        return ["no epoch was trained: the network is as it was"]
+    if not chosen.betters(found):
+        return [
+            f"the network is as it was: on {n} validation samples no epoch does better than its {before['both']:.1%}, "
+            f"the mean over pictures as they are and mixtures{chosen.why_not(found)}; more epochs (--epochs) may"
+        ]
+    best = found.history[found.best_epoch]
+    return [
+        f"epoch {found.best_epoch + 1} of {len(found.history)} is kept: on {n} validation samples "
+        f"{subject.score_name} is {best['score']:.1%} ({before['score']:.1%} before), and {best['corrupted']:.1%} "
+        f"({before['corrupted']:.1%}) on mixtures",
+        *lost(subject.score_name, n, before["score"], best["score"]),
+    ]
 
 
 @dataclass(frozen=True)

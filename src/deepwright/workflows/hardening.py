@@ -58,7 +58,7 @@ class HardenOptions(SubjectOptions):
             fast way, which is watched for overfitting to its own attack.
         beta: of TRADES, what steady answers are worth; 6 by default, 0 for plain training.
         norm: of adversarial training and TRADES: what the budget bounds, "linf" (the default) or "l2".
-        warm_up: of both: share of the training over which the budget rises evenly from nothing; 0 by default.
+        warm_up: of both: share of the training over which the budget rises evenly from nothing; 0.6 by default.
         held_out: of corruption training, the families that are kept back, on which it is measured; noise, weather,
             occlusion and overlay by default.
         mixing: of corruption training: "consistent" (the default) wants one answer to a picture and two mixtures of
@@ -151,8 +151,11 @@ class HardenResult:
         }
 
 
-_SMOOTHED = {"attack_limit": 64, "corruption_limit": 40}
-"""Samples of both audits around smoothing, whose network is sixteen passes a sample; unless the user says how many."""
+_FEWER = {
+    "smoothing": ({"attack_limit": 32, "corruption_limit": 20}, "the smoothed network is many passes a sample"),
+    "corruption-training": ({"attack_limit": 100, "corruption_limit": 120}, "its own corruptions are measured, too"),
+}
+"""Method -> samples of both audits, and why so few; unless the user says how many."""
 
 
 def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> HardenResult:
@@ -209,10 +212,10 @@ def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> Har
 
 def _subject(options: HardenOptions, say: Say) -> Subject:
     """The network and its data; of last layers with the column of groups; fewer samples where each is many passes."""
-    if options.method == "smoothing":
+    if options.method in _FEWER:
         subject = build_subject(options, mixed=False, say=say)
-        fewer = {n: min(getattr(subject, n), most) for n, most in _SMOOTHED.items() if getattr(options, n) is None}
-        return replace(subject, **fewer)
+        most = {n: min(getattr(subject, n), m) for n, m in _FEWER[options.method][0].items() if _unsaid(options, n)}
+        return replace(subject, **most)
     if options.method not in HEADS:
         return build_subject(options, mixed=False, say=say)
     if options.model is None and options.data is None and options.groups is None:
@@ -225,13 +228,18 @@ def _subject(options: HardenOptions, say: Say) -> Subject:
     return replace(subject, data=data, groups=name)
 
 
+def _unsaid(options: HardenOptions, name: str) -> bool:
+    return getattr(options, name) is None
+
+
 def _fewer(options: HardenOptions, subject: Subject) -> list[str]:
     """That both audits are of fewer samples than usual, where they are."""
-    if options.method != "smoothing" or not any(getattr(options, n) is None for n in _SMOOTHED):
+    limits, why = _FEWER.get(options.method, ({}, ""))
+    if not any(_unsaid(options, name) for name in limits):
         return []
     return [
-        f"both audits attack {subject.attack_limit} samples and perturb {subject.corruption_limit}, since the smoothed "
-        "network is many passes a sample: --attack-limit and --corruption-limit take more"
+        f"both audits attack at most {subject.attack_limit} samples and perturb {subject.corruption_limit}, since "
+        f"{why}: --attack-limit and --corruption-limit take more"
     ]
 
 
