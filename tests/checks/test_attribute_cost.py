@@ -52,6 +52,7 @@ def test_the_place_is_cheaper_than_the_label_and_the_lot_is_not_told():
     found.require_numbers()
 
 
+@pytest.mark.slow
 def test_which_attributes_are_read():
     assert check_attribute_cost(subject((70, 30, 30), groups="place")).conditions["attributes"] == "place"
     assert check_attribute_cost(subject((70, 30, 30)), ["height"]).tables[0].rows[1][1] == 4  # by quarters

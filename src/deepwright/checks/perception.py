@@ -83,7 +83,7 @@ def _values(report: PerceptionReport) -> dict[str, Any]:
     for measured in report.measured:
         effect = measured.effects[report.layer]
         if not effect.reason:
-            values[measured.experiment.name] = effect.mean
+            values[f"effect_of_{measured.experiment.name}"] = effect.mean
     verdicts = list(report.verdicts.values())
     return values | {"human_like": verdicts.count("human-like"), "experiments": len(verdicts)}
 

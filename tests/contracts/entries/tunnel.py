@@ -57,7 +57,7 @@ def suggested(device):
 ENTRIES = [
     Entry("embedding_certificate", proved),
     Entry("find_critical_points, winding_number", searched),
-    Entry("tunnel_path", walked),
+    Entry("tunnel_path", walked, slow=True),
     Entry("lipschitz, channel_ratios", bounded),
     Entry("approximation_floor_from_samples, EmbeddingBudget", suggested),
 ]

@@ -141,6 +141,7 @@ def test_floor_of_samples_and_what_it_cannot_say() -> None:
         approximation_floor_from_samples(torch.cat((x, x)), torch.cat((y, 1 - y)))
 
 
+@pytest.mark.slow
 def test_tunnel_leads_to_the_edge_with_its_value_rising() -> None:
     fn = scalar_map(random_net(2, 6, 20.0, 0, skip=0.0), torch.zeros(2, 2))
     for direction in (1, -1):

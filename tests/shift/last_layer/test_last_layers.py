@@ -149,6 +149,7 @@ def test_every_methods_own_advice_is_told_and_that_on_rows_once(world):
     assert sum("groups of validation rows" in one and one.endswith("(HSFM)") for one in said) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [LastLayerRetrain, AFR])
 def test_what_is_chosen_by_class_sees_no_group(world, method):
     train, validation, _ = world

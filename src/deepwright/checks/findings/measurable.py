@@ -117,7 +117,7 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_POSITIVE, "outputs_.+", "width", "features", "blocks", "least_ratio", "largest_ratio"),
         *_named(_SHARE, "floor_of_samples"),
     ],
-    "perception": [*_named(_POSITIVE, "human_like", "experiments"), *_named(_ANY, ".+")],
+    "perception": [*_named(_POSITIVE, "human_like", "experiments"), *_named(_ANY, "effect_of_.+")],
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
 
