@@ -162,7 +162,10 @@ def _coded(columns: Sequence[Any]) -> list[Tensor]:
 def _quarters(known: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Numbers -> their quarter of those that are known; of many equal ones the side on which more parts are left."""
     edges = np.unique(np.quantile(known, np.arange(1, _BINS) / _BINS))
-    parts = [partial(np.searchsorted, edges, side=side) for side in ("right", "left")]
+    parts: list[Callable[[np.ndarray], np.ndarray]] = [
+        partial(np.searchsorted, edges, side="right"),
+        partial(np.searchsorted, edges, side="left"),
+    ]
     return max(parts, key=lambda part: len(np.unique(part(known))))
 
 

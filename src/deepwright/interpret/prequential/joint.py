@@ -44,8 +44,8 @@ class BayesPredictor:
         """
         shape = tuple(self.table.shape[:-1])
         if tuple(a.shape[1] for a in attributes) != shape:
-            given = [tuple(a.shape) for a in attributes]
-            raise InputError("attributes", given=given, expected=f"(n, values) for each of {shape} values")
+            shapes = [tuple(a.shape) for a in attributes]
+            raise InputError("attributes", given=shapes, expected=f"(n, values) for each of {shape} values")
         if any(len(a) and float((a.double().exp().sum(1) - 1).abs().max()) > 1e-3 for a in attributes):
             given = "rows whose exponentials don't sum to 1"
             raise InputError("attributes", given=given, expected="log-probabilities", hint="log_softmax(1) of logits")
