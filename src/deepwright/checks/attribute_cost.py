@@ -162,7 +162,7 @@ def _coded(columns: Sequence[Any]) -> list[Tensor]:
 def _quarters(known: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Numbers -> their quarter of those that are known; of many equal ones the side on which more parts are left."""
     edges = np.unique(np.quantile(known, np.arange(1, _BINS) / _BINS))
-    parts: list[Callable[[np.ndarray], np.ndarray]] = [
+    parts: list[Callable[..., Any]] = [
         partial(np.searchsorted, edges, side="right"),
         partial(np.searchsorted, edges, side="left"),
     ]
