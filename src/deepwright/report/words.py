@@ -266,7 +266,7 @@ WORDS: dict[str, tuple[Word, ...]] = {
     "perception": (
         Word("human_like", "effects in which it is like people", "count"),
         Word("experiments", "effects that were looked for", "count"),
-        Word("effect_of_(.+)", "effect of {0}"),
+        Word("effect_of_(.+)", "how strongly its features show: {0}"),
     ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
