@@ -295,17 +295,3 @@ def test_labels_are_learnt_by_one_prompt_and_not_by_the_other():
     right = {k: float((guard.predictor(h).argmax(1) == graphs.test.y).double().mean()) for k, h in views.items()}
     assert right["specific"] >= 0.95
     assert abs(right["agnostic"] - 0.5) <= 0.15
-
-
-@pytest.mark.parametrize("p", [0.01, 0.2, 0.5, 0.999999])
-def test_prompts_drop_their_share_and_keep_the_mean(p):
-    dropout, ones = EdgePrompt(2, dropout=p).rest[2].train(), torch.ones(301, 1001)
-    torch.manual_seed(0)
-    out = dropout(ones)
-    assert float((out == 0).double().mean()) == pytest.approx(p, abs=5 * (p * (1 - p) / ones.numel()) ** 0.5 + 2e-5)
-    assert float(out.max()) == pytest.approx(1 / (1 - p), rel=1e-5)
-    lanes = out.flatten()[: 4 * (out.numel() // 4)].view(-1, 4)
-    assert float((lanes == 0).double().mean(0).sub(p).abs().max()) < 0.01  # no place within a draw is favoured
-    torch.manual_seed(0)
-    assert torch.equal(dropout(ones), out)
-    assert torch.equal(dropout.eval()(ones), ones)

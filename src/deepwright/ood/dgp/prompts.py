@@ -31,7 +31,7 @@ class EdgePrompt(nn.Module):
         require_within(0.0, 1.0, ends="[)", dropout=dropout)
         self.symmetric = symmetric
         self.first = nn.Linear(2 * emb_dim, hidden)
-        self.rest = nn.Sequential(nn.LayerNorm(hidden), nn.ReLU(), _Dropout(dropout), nn.Linear(hidden, 1))
+        self.rest = nn.Sequential(nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
         for layer in (self.first, cast(nn.Linear, self.rest[3])):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -57,19 +57,6 @@ class EdgePrompt(nn.Module):
 
     def _weight(self, hidden: Tensor) -> Tensor:
         return torch.sigmoid(self.rest(hidden + self.first.bias).squeeze(1))
-
-
-class _Dropout(nn.Dropout):
-    """Dropout whose draws on the CPU are 16 bits a number: a draw of its own for each took a quarter of an epoch."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The share p of the numbers, to 2^-17, is 0 in training; the others are divided by 1 - p."""
-        if not self.training or not self.p or input.device.type != "cpu":
-            return super().forward(input)
-        bits = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        least = min(round(self.p * 2**16) - 2**15, 2**15 - 1)
-        kept = bits.view(torch.int16)[: input.numel()].view(input.shape) >= least
-        return input * kept.to(input.dtype).mul_(1 / (1 - self.p))
 
 
 class Predictor(nn.Sequential):
