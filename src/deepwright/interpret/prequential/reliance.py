@@ -68,7 +68,7 @@ class ReliancePlan:
         right = (labels[:, own] == y).sum(1)
         each = max(1, _AT_ONCE // places.numel())
         permuted = torch.cat([(some[:, places] == y).sum(2) for some in labels.split(each)])
-        p = (1 + (permuted >= right[:, None]).sum(1)) / (1 + len(places))
+        p = (1 + (permuted >= right[:, None]).sum(1)).double() / (1 + len(places))
         return (right - permuted.double().mean(1)) / n, p.double(), right.double() / n
 
 
