@@ -104,8 +104,9 @@ def _can_be_near(subject: Subject) -> bool:
 
 
 def _only_exact(found: Duplicates) -> Duplicates:
-    pairs = found.pairs[found.exact]
-    return replace(found, pairs=pairs, group=groups_of(pairs, len(found.group)))
+    kept = found.exact
+    pairs, distance = found.pairs[kept], found.distance[kept]
+    return replace(found, pairs=pairs, exact=kept[kept], distance=distance, group=groups_of(pairs, len(found.group)))
 
 
 def _labels(subject: Subject, splits: dict[str, Split]) -> Tensor | None:
