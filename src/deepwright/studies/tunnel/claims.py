@@ -58,13 +58,27 @@ def _line(found: Found) -> list[Claim]:
     ]
 
 
+def _best_residual(residual: list[float]) -> list[Claim]:
+    """Nothing where no seed has one."""
+    if not residual:
+        return []
+    return [
+        Claim.at_least(
+            "disc in ring: best accuracy of a residual network (1, 1) with a verified critical point",
+            max(residual),
+            0.985,
+            basis="the best of the seeds",
+        ).because("Training stopped short of what the shape allows.", PLANE_TABLE),
+    ]
+
+
 def _plane(found: Found) -> list[Claim]:
     rows = [row for runs in found.plane.values() for row in runs]
     absent = [row for row in rows if row["verdict"] == "ABSENT" and row["starts"]]
     present = [row["accuracy"] for row in rows if row["verdict"] == "PRESENT"]
     residual = [row["accuracy"] for row in found.plane[RESIDUAL] if row["verdict"] == "PRESENT"]
     wide = sum(row["accuracy"] >= 0.985 and row["verdict"] == "PRESENT" for row in found.plane[WIDE])
-    return [
+    claims = [
         _every(
             "disc in ring: of each network proved to have no critical point, the share of enclosed points read rightly "
             "from which a way with the disc's label reaches the edge",
@@ -80,12 +94,7 @@ def _plane(found: Found) -> list[Claim]:
             "The tunnel passes between the grid's points.",
             PLANE_TABLE,
         ),
-        Claim.at_least(
-            "disc in ring: best accuracy of a residual network (1, 1) with a verified critical point",
-            max(residual, default=float("nan")),
-            0.985,
-            basis="the best of the seeds",
-        ).because("Training stopped short of what the shape allows.", PLANE_TABLE),
+        *_best_residual(residual),
         Claim.at_least(
             "disc in ring: seeds in which the perceptron of width 3 has a verified critical point and an accuracy of "
             "0.985 or more",
@@ -93,14 +102,20 @@ def _plane(found: Found) -> list[Claim]:
             4.0 / 5.0 * len(found.plane[WIDE]),
             basis=_COUNT,
         ).because("More width only allows a critical point; training needn't find it.", PLANE_TABLE),
-        Claim.at_least(
-            "disc in ring: best accuracy of a network proved to have no critical point less the least one of a network "
-            "with one, so that accuracy doesn't tell them apart",
-            max((row["accuracy"] for row in absent), default=float("nan")) - min(present, default=float("nan")),
-            0.0,
-            basis="the two networks that lie nearest to each other",
-        ).because("Every network that can enclose the disc is more accurate than every one that can't.", PLANE_TABLE),
     ]
+    if absent and present:
+        claims.append(
+            Claim.at_least(
+                "disc in ring: best accuracy of a network proved to have no critical point less the least one of a "
+                "network with one, so that accuracy doesn't tell them apart",
+                max(row["accuracy"] for row in absent) - min(present),
+                0.0,
+                basis="the two networks that lie nearest to each other",
+            ).because(
+                "Every network that can enclose the disc is more accurate than every one that can't.", PLANE_TABLE
+            )
+        )
+    return claims
 
 
 def _random(found: Found) -> list[Claim]:
