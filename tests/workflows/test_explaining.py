@@ -68,7 +68,13 @@ def test_attributes_are_asked_for_and_unknown_ones_refused(asked):
 
 
 def test_words_are_refused_before_anything_runs():
-    for words in ({"questions": ["uses", "why"]}, {"questions": "uses"}, {"attributes": "place"}, {"eps": (0.1,)}):
+    for words in (
+        {"questions": ["uses", "why"]},
+        {"questions": "uses"},
+        {"attributes": "place"},
+        {"eps": (0.1,)},
+        {"ood": "x"},
+    ):
         with pytest.raises(InputError):
             ExplainOptions(**words)
 

@@ -263,7 +263,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The face of the system that has it: none is imported before it is asked for."""
+    """The face of the system that has it: scikit-learn is imported for the last one's names alone."""
     if name in __all__:
         for system in _SYSTEMS:
             face = importlib.import_module(f"{__name__}.{system}")

@@ -55,7 +55,8 @@ class ExplainOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._refuse(["eps", "attack_limit", "corruption_limit"], "an explanation, which nothing attacks")
+        unheard = ["ood", "eps", "attack_limit", "corruption_limit", "substitutions"]
+        self._refuse(unheard, "an explanation, which nothing attacks and nothing foreign is shown to")
         require_several("questions", self.questions)
         require_several("attributes", self.attributes)
         for question in self.questions:

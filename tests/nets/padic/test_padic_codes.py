@@ -40,6 +40,13 @@ def test_it_is_the_dense_process(ragged):
     assert process.log_likelihood_ == pytest.approx(float(log_p), abs=1e-8)
 
 
+def test_variances_are_found_where_gradients_are_off():
+    leaves, y = torch.tensor([0, 1, 2, 3, 0]), torch.tensor([1.0, 2.0, -1.0, 0.5, 1.2])
+    wanted = TreeGaussianProcess(Tree(2, 2)).fit(leaves, y).noise_variance_
+    with torch.no_grad():
+        assert TreeGaussianProcess(Tree(2, 2)).fit(leaves, y).noise_variance_ == wanted
+
+
 def test_variances_are_found_and_those_at_the_end_of_their_range_named():
     g = torch.Generator().manual_seed(0)
     tree = Tree(6, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -181,8 +183,8 @@ class TreeGaussianProcess:
             beliefs.append(_Beliefs(sums, means))
         return beliefs[::-1], log_z
 
-    def _likelihood(self, variances: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-likelihood at the mean in use (the best one where it is fitted), and that mean."""
+    def _likelihood(self, variances: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, list[_Beliefs]]:
+        """Log-likelihood at the mean in use (the best one where it is fitted), that mean, and what the levels say."""
         beliefs, log_z = self._up(variances, noise)
         root = beliefs[0]
         mean = (
@@ -190,7 +192,7 @@ class TreeGaussianProcess:
         )
         widened = root.precision[0] * variances[0]
         gap = root.precision[0] / (1 + widened) * (root.mean[0] - mean).square()
-        return log_z - 0.5 * (widened.log1p() + gap), mean
+        return log_z - 0.5 * (widened.log1p() + gap), mean, beliefs
 
     def _choose(self, values: Tensor) -> None:
         """Variances of the largest marginal likelihood; v_0 stays 0, for one draw of it says nothing."""
@@ -211,15 +213,19 @@ class TreeGaussianProcess:
         rising = torch.zeros(levels + 1, dtype=torch.float64, device=self.device_)
 
         def objective(logs: object) -> tuple[float, object]:
-            free = torch.tensor(logs, dtype=torch.float64, device=self.device_, requires_grad=True)
-            found = free.exp() * variance
-            value, _ = self._likelihood(torch.cat([rising[:1], found[:-1]]), found[-1])
-            (slope,) = torch.autograd.grad(-value, free)
+            with torch.enable_grad():  # whoever calls fit may have turned it off
+                free = torch.tensor(logs, dtype=torch.float64, device=self.device_, requires_grad=True)
+                found = free.exp() * variance
+                value, _, _ = self._likelihood(torch.cat([rising[:1], found[:-1]]), found[-1])
+                (slope,) = torch.autograd.grad(-value, free)
             return -float(value.detach()), slope.cpu().numpy()
 
-        span = [(torch.tensor(v).log().item()) for v in (_LOWEST, _HIGHEST)]
-        start = [torch.tensor(1.0 / (levels + 1)).log().item()] * (levels + 1)
-        best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[tuple(span)] * (levels + 1))
+        span = (math.log(_LOWEST), math.log(_HIGHEST))
+        start = [-math.log(levels + 1)] * (levels + 1)
+        best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[span] * (levels + 1))
+        if not best.success:
+            message = f"the choice of variances ended early ({best.message}): they may not be the likeliest"
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
         found = torch.tensor(best.x, dtype=torch.float64, device=self.device_).exp() * variance
         names = [*(f"level {s}" for s in range(1, levels + 1)), "noise"]
         low, high = span
@@ -233,8 +239,7 @@ class TreeGaussianProcess:
         """Posterior of every node that holds data, from the root down."""
         variances = self.level_variances_
         noise = torch.tensor(self.noise_variance_, dtype=torch.float64, device=self.device_)
-        beliefs, _ = self._up(variances, noise)
-        likelihood, mean = self._likelihood(variances, noise)
+        likelihood, mean, beliefs = self._likelihood(variances, noise)
         self.log_likelihood_, self.mean_ = float(likelihood), float(mean)
         above_mean, above_variance = mean.expand(1), torch.zeros_like(mean).expand(1)
         self._posterior: list[tuple[Tensor, Tensor]] = []
