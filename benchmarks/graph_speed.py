@@ -1,6 +1,6 @@
 """Graphs: encoding and batching beside torch-geometric, colour kernels beside grakel, prompts beside the published way.
 
-    python benchmarks/graph_speed.py [--json FILE]
+    python benchmarks/run.py graphs
 
 Run by an interpreter that has torch-geometric and grakel beside this package; what is missing is said. CPU seconds of
 one thread, ours and the peer's in turn, the least of several; results are compared before anything is timed.
@@ -8,13 +8,10 @@ one thread, ours and the peer's in turn, the least of several; results are compa
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,20 +235,3 @@ def run() -> list[Row]:
     rows += [*prompting(train), *growth(graphs)]
     torch.set_num_threads(threads)
     return rows
-
-
-def main() -> None:
-    """Measure what can be measured here."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    rows = run()
-    for found in rows:
-        seconds = f"{found['ours_s']:.4g} s, {found['peer']}: {found['peer_s']:.4g} s, ratio {found['ratio']:.3g}"
-        print(f"{found['what']}: {seconds}; {found['note']}")
-    if given.json is not None:
-        given.json.write_text(json.dumps(rows, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Streams: time warping beside tslearn and dtaidistance, nearest windows beside scikit-learn and pyod.
 
-    python benchmarks/streams_speed.py [--json FILE]
+    python benchmarks/run.py streams
 
 Run by an interpreter that has the peers beside this package; what is missing is said. CPU seconds of one thread, ours
 and the peer's in turn, the least of several; results are compared before anything is timed.
@@ -8,11 +8,8 @@ and the peer's in turn, the least of several; results are compared before anythi
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,20 +95,3 @@ def run() -> list[Row]:
         return [*warping(), *neighbours()]
     finally:
         torch.set_num_threads(threads)
-
-
-def main() -> None:
-    """Measure what can be measured here."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    rows = run()
-    for found in rows:
-        seconds = f"{found['ours_s']:.4g} s, {found['peer']}: {found['peer_s']:.4g} s, ratio {found['ratio']:.3g}"
-        print(f"{found['what']}: {seconds}; {found['note']}")
-    if given.json is not None:
-        given.json.write_text(json.dumps(rows, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -36,6 +36,9 @@ def claims_of(found: Found) -> list[Claim]:
     return [*_orders(found), *_sizes(found), *_costs(found), *_drops(found), *_watermarks(found)]
 
 
+_LATER = 0.1  # octaves: what counts as later
+
+
 def _claim(text: str, drawn: Drawn, bar: float, n: int, least: bool) -> Claim:
     make = Claim.at_least if least else Claim.at_most
     found: Interval = drawn.interval
@@ -167,5 +170,9 @@ def _watermarks(found: Found) -> list[Claim]:
         )
         text = f"the forecast of that turn is later with {b} patterns than with {a}: octaves (calibrated losses)"
         told = gap(*(octaves(s["forecast back calibrated"], most) for s in (right, left)))
-        claims.append(_claim(text, told, 0.0, n, least=True).because("Both have none.", WATERMARKS_SHOWN))
+        claims.append(  # of two that are foretold at once 0 is no later
+            _claim(text, told, _LATER, n, least=True).because(
+                "Both are foretold from the smallest size on.", WATERMARKS_SHOWN
+            )
+        )
     return claims

@@ -266,6 +266,8 @@ def summary(found: Found) -> str:
 def _said(found: Interval) -> str:
     if not math.isfinite(found.value):
         return "none"
+    if found.high == math.inf and math.isfinite(found.low):
+        return f"{found.value:.0f} [{found.low:.0f}, none that was measured]"
     if not found.known:
-        return f"{found.value:.0f} samples" if found.high != math.inf or found.low == -math.inf else "no known size"
+        return f"{found.value:.0f} samples"
     return f"{found.value:.0f} [{found.low:.0f}, {found.high:.0f}]"
