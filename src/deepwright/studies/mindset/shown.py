@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from deepwright.core.results import Figure, Table
@@ -19,6 +20,7 @@ from deepwright.studies.mindset.trials import (
     MULLER_LYER,
     NETWORKS,
     PIXELS,
+    RANDOM,
     REAL,
     STRENGTHS,
     TILT,
@@ -218,6 +220,22 @@ def _sheet(found: Found) -> Figure:
     return Figure("strips", "What the networks were shown: one item of each experiment", series)
 
 
+def _without(found: Found, names: Sequence[str]) -> str:
+    """Which of the effects are as large where nothing was learnt, with both numbers."""
+    rows = []
+    for name in names:
+        ours = over_trials(found.judgement(name, REAL, FEATURES)).value
+        beside = {
+            "random weights": found.judgement(name, RANDOM, FEATURES),
+            "bare pixels": found.judgement(name, REAL, PIXELS),
+        }
+        for what, values in beside.items():
+            other = over_trials(values).value
+            if other >= ours:
+                rows.append(f"{name} in {what}, {other:+.3f} against {ours:+.3f}")
+    return f", as large without any training for {'; '.join(rows)}" if rows else ""
+
+
 def summary_of(found: Found) -> str:
     """The sentence on top.
 
@@ -232,8 +250,8 @@ def summary_of(found: Found) -> str:
     other = [name for name, value in read.items() if value.high < 0]
     return (
         f"EfficientNet-Lite0's features order pairs of pictures as people do in {len(human)} of {len(JUDGED)} "
-        f"experiments ({', '.join(human) or 'none'}). Linear read-outs err as people do in {len(as_people)} of "
-        f"{len(DECODED)} illusions ({', '.join(as_people) or 'none'}) and the other way in {len(other)} "
-        f"({', '.join(other) or 'none'}). Müller-Lyer: outward less inward {ours.value:+.3f} of a canvas side "
-        f"[{ours.low:+.3f}, {ours.high:+.3f}] over decoders on disjoint draws."
+        f"experiments ({', '.join(human) or 'none'}){_without(found, human)}. Linear read-outs err as people do in "
+        f"{len(as_people)} of {len(DECODED)} illusions ({', '.join(as_people) or 'none'}) and the other way in "
+        f"{len(other)} ({', '.join(other) or 'none'}). Müller-Lyer: outward less inward {ours.value:+.3f} of a canvas "
+        f"side [{ours.low:+.3f}, {ours.high:+.3f}] over decoders on disjoint draws."
     )
